@@ -1,0 +1,3 @@
+//! What the command line tool does, as a library, so that tests and benchmarks use the same code.
+
+pub mod fake;

@@ -1,0 +1,3 @@
+//! `tollgate`: one tool for everything outside the filter.
+
+fn main() {}

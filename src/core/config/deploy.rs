@@ -1,0 +1,101 @@
+//! What surrounds the filter: addresses, secrets, files. `render` and `up` use it; the filter
+//! never sees it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::Gateway;
+
+/// A whole `gateway.yaml`, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The filter's share.
+    pub gateway: Gateway,
+    /// Everything around it.
+    pub deployment: Deployment,
+}
+
+/// Where things listen, where providers are, where secrets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Envoy's own admin interface.
+    pub admin: SocketAddr,
+    /// How long a running stream may be silent.
+    pub idle_timeout_ms: u64,
+    /// Where the line per request goes.
+    pub access_log: AccessLog,
+    /// One for each of [`Gateway::providers`], in the same order.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// Where the line per request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// Envoy's standard output.
+    Stdout,
+    /// Appended to this file.
+    File(PathBuf),
+}
+
+/// How Envoy reaches a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// A name to resolve, or an address.
+    pub host: String,
+    /// Of the host.
+    pub port: u16,
+    /// Whether and how the connection is encrypted.
+    pub tls: Option<Tls>,
+    /// How long a connection may take to be made.
+    pub connect_timeout_ms: u64,
+    /// What authorises us there; none for a server that asks for nothing.
+    pub credential: Option<Credential>,
+    /// Set where `tollgate up` itself plays this provider, at this address.
+    pub fake: Option<SocketAddr>,
+}
+
+/// How a provider's certificate is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Sent as server name and compared with the certificate.
+    pub server_name: String,
+    /// The authorities that are trusted.
+    pub ca_file: PathBuf,
+}
+
+/// A provider key, and the header it travels in. Envoy injects it; the filter never holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// In lower case: `authorization`, `x-api-key`.
+    pub header: String,
+    /// In front of the key: `Bearer `, or nothing.
+    pub prefix: String,
+    /// Where the key is read from when the configuration is rendered.
+    pub secret: Secret,
+}
+
+/// Where a secret stands; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file; white space at its end does not count.
+    File(PathBuf),
+}
+
+/// A mistake in the configuration: where, what stands there, what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// As a path: `models.small.targets[1].provider`.
+    pub at: String,
+    /// The line in the file, from 1; 0 where there is none.
+    pub line: usize,
+    /// What is wrong with what stands there.
+    pub found: String,
+    /// What to write instead.
+    pub fix: String,
+}

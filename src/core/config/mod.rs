@@ -1,0 +1,161 @@
+//! Configuration in its used form: checked, compact, and what the filter gets as plugin JSON.
+//! After the check nothing here is validated again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::PricePerMillion;
+
+pub mod deploy;
+
+/// What Envoy hands a plugin when it starts: which of the two roles it plays, and its share of
+/// the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Plugin {
+    /// Once per request, in front of the router.
+    Gateway(Gateway),
+    /// Once per attempt, in front of a provider.
+    Attempt(Attempt),
+}
+
+/// All that is decided once per request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The largest request body that is read.
+    pub body_bytes_max: u64,
+    /// Referred to by position from [`Target::provider`].
+    pub providers: Vec<Provider>,
+    /// Sorted by name.
+    pub models: Vec<Model>,
+    /// Sorted by hash.
+    pub keys: Vec<Key>,
+    /// What is told about requests, and how much of it.
+    pub telemetry: Telemetry,
+}
+
+/// Where an attempt runs decides what it must do beside its dialect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attempt {
+    /// As upstream filter of this provider's cluster (Envoy 1.39 and later).
+    Cluster {
+        /// The provider whose cluster this is.
+        provider: String,
+    },
+    /// As filter of the inner listener through which every attempt goes (Envoy before 1.39):
+    /// there it also names the cluster.
+    Hop,
+}
+
+/// A place that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// As written under `providers`.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Envoy's cluster for it.
+    pub cluster: String,
+    /// Sent as `:authority`.
+    pub authority: String,
+    /// In front of every path, without a trailing slash: `/v1`.
+    pub path: String,
+    /// How long a stream may take to its first token.
+    pub first_token_timeout_ms: u64,
+    /// How long an answer in one piece may take.
+    pub reply_timeout_ms: u64,
+}
+
+/// What a client or a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's, and what follows it.
+    Openai,
+}
+
+/// A name that callers use, and who may answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// What the caller asks for.
+    pub name: String,
+    /// In the order they are tried.
+    pub targets: Vec<Target>,
+}
+
+/// One deployment of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Position in [`Gateway::providers`].
+    pub provider: usize,
+    /// The provider's own name for it.
+    pub model: String,
+    /// What it costs; none is known where none is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+}
+
+/// What a deployment charges, by class of token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Prompt tokens.
+    pub input: PricePerMillion,
+    /// Answered tokens.
+    pub output: PricePerMillion,
+    /// Prompt tokens read from the provider's cache; the input price where none is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<PricePerMillion>,
+    /// Prompt tokens written to the provider's cache; the input price where none is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<PricePerMillion>,
+    /// Thought tokens; the output price where none is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<PricePerMillion>,
+}
+
+/// A virtual key. The key itself is nowhere: only its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// SHA-256 of the key, in lower-case hexadecimal.
+    pub sha256: String,
+    /// What reports call it.
+    pub name: String,
+    /// Who pays.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub org: String,
+    /// Who pays, one level down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub team: String,
+    /// Who calls.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Which models it may use; all where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Known, and refused.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub disabled: bool,
+}
+
+/// What is told about requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// How many users and how many teams may have series of their own; the rest is `other`.
+    /// Envoy keeps a series (about 430 bytes) until it restarts.
+    pub label_values_max: usize,
+    /// Whether replies carry `x-tollgate-*` headers.
+    pub response_headers: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            label_values_max: 1_000,
+            response_headers: true,
+        }
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}

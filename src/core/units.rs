@@ -1,0 +1,175 @@
+//! Money, tokens and time as types, so that none is taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whole nano-dollars: one dollar is 1,000,000,000.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct NanoUsd(pub u64);
+
+/// A number of tokens.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Tokens(pub u64);
+
+/// Nano-dollars for a million tokens.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct PricePerMillion(pub NanoUsd);
+
+/// A moment, in nanoseconds since the epoch. The shell reads the clock; the core is told.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+/// An amount that does not fit: refused, never rounded to something that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoneyOverflow;
+
+impl NanoUsd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The sum, or an overflow; money never wraps and never saturates.
+    pub fn plus(self, other: Self) -> Result<Self, MoneyOverflow> {
+        self.0.checked_add(other.0).map(Self).ok_or(MoneyOverflow)
+    }
+
+    /// Reads what a person writes: `0.15`, `$3`, `12.50`. At most nine decimals, no exponent.
+    pub fn from_dollars(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix('$').unwrap_or(text);
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 {
+            return None;
+        }
+        if !digits(whole) || !digits(fraction) {
+            return None;
+        }
+        let whole: u64 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
+        let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
+        whole
+            .checked_mul(1_000_000_000)?
+            .checked_add(nanos)
+            .map(Self)
+    }
+}
+
+/// As a person reads it: `$0.000045`, without trailing zeros.
+impl fmt::Display for NanoUsd {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.checked_div(1_000_000_000).unwrap_or_default();
+        let nanos = self.0.checked_rem(1_000_000_000).unwrap_or_default();
+        if nanos == 0 {
+            return write!(out, "${whole}");
+        }
+        let fraction = format!("{nanos:09}");
+        write!(out, "${whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+impl PricePerMillion {
+    /// The exact cost in millionths of a nano-dollar: summed over classes first, rounded once after.
+    pub fn exact(self, tokens: Tokens) -> u128 {
+        u128::from(self.0.0).saturating_mul(u128::from(tokens.0))
+    }
+
+    /// The cost of these tokens alone. One token is often no whole number of nano-dollars:
+    /// keep per million, divide last, round up once.
+    pub fn cost(self, tokens: Tokens) -> Result<NanoUsd, MoneyOverflow> {
+        round_up(self.exact(tokens))
+    }
+}
+
+/// Millionths of a nano-dollar, rounded up to whole nano-dollars.
+pub fn round_up(exact: u128) -> Result<NanoUsd, MoneyOverflow> {
+    u64::try_from(exact.div_ceil(1_000_000))
+        .map(NanoUsd)
+        .map_err(|_| MoneyOverflow)
+}
+
+impl Tokens {
+    /// The sum; a count that would pass 2^64 stays there.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Timestamp {
+    /// Whole milliseconds from `earlier` to this moment; a clock that stepped back counts as none.
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        self.0
+            .saturating_sub(earlier.0)
+            .checked_div(1_000_000)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_divided_last_and_rounded_up_once() {
+        for (price, tokens, want) in [
+            ("$3", 1, 3_000),
+            ("$0.0375", 1, 38),
+            ("$0.0375", 2, 75),
+            ("$0", 1_000, 0),
+            ("0.000000001", 1, 1),
+        ] {
+            let price = PricePerMillion(NanoUsd::from_dollars(price).unwrap());
+            assert_eq!(
+                price.cost(Tokens(tokens)),
+                Ok(NanoUsd(want)),
+                "{price:?} x {tokens}"
+            );
+        }
+        assert_eq!(
+            PricePerMillion(NanoUsd(u64::MAX)).cost(Tokens(u64::MAX)),
+            Err(MoneyOverflow)
+        );
+    }
+
+    #[test]
+    fn dollars_are_read_as_written_or_not_at_all() {
+        for (text, want) in [
+            ("1", Some(1_000_000_000)),
+            ("$0.15", Some(150_000_000)),
+            (".5", Some(500_000_000)),
+            ("3.", Some(3_000_000_000)),
+            ("0.000000001", Some(1)),
+            ("0.0000000001", None),
+            ("", None),
+            (".", None),
+            ("1e3", None),
+            ("-1", None),
+            ("1,5", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(NanoUsd::from_dollars(text), want.map(NanoUsd), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn dollars_are_shown_without_trailing_zeros() {
+        for (nanos, want) in [(0, "$0"), (45_000, "$0.000045"), (12_500_000_000, "$12.5")] {
+            assert_eq!(NanoUsd(nanos).to_string(), want);
+        }
+    }
+}

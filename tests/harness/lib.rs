@@ -1,0 +1,1 @@
+//! Starts what a test needs, and stops it.
