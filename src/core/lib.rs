@@ -10,5 +10,20 @@
     )
 )]
 
+pub mod attempt;
+pub mod auth;
 pub mod config;
+pub mod dialect;
+pub mod endpoint;
+pub mod gateway;
+pub mod handoff;
+pub mod head;
+pub mod json_tap;
+pub mod metrics;
+pub mod record;
+pub mod refusal;
+pub mod request;
+pub mod sse;
+pub mod trace;
 pub mod units;
+pub mod usage;

@@ -1,0 +1,132 @@
+//! Who is calling: a key in one of three headers, compared by its hash.
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Gateway;
+use crate::head::Head;
+use crate::refusal::Refusal;
+
+/// A longer credential is none of ours, and not worth hashing.
+const KEY_BYTES_MAX: usize = 512;
+
+/// The position of the caller's key in [`Gateway::keys`].
+pub fn identify(config: &Gateway, head: Head<'_>) -> Result<usize, Refusal> {
+    let presented = presented(head).ok_or_else(Refusal::missing_key)?;
+    if presented.len() > KEY_BYTES_MAX {
+        return Err(Refusal::invalid_key());
+    }
+    let hash = hash(presented);
+    let found = config
+        .keys
+        .binary_search_by(|key| key.sha256.as_bytes().cmp(&hash))
+        .map_err(|_| Refusal::invalid_key())?;
+    match config.keys.get(found) {
+        Some(key) if !key.disabled => Ok(found),
+        Some(_) => Err(Refusal::disabled_key()),
+        None => Err(Refusal::invalid_key()),
+    }
+}
+
+/// `Authorization: Bearer`, then `x-api-key`, then `api-key`.
+fn presented(head: Head<'_>) -> Option<&[u8]> {
+    let bearer = head.get("authorization").and_then(|value| {
+        let (scheme, key) = value.split_at_checked(7)?;
+        scheme
+            .eq_ignore_ascii_case(b"bearer ")
+            .then(|| key.trim_ascii())
+    });
+    bearer
+        .or_else(|| head.get("x-api-key").map(<[u8]>::trim_ascii))
+        .or_else(|| head.get("api-key").map(<[u8]>::trim_ascii))
+        .filter(|key| !key.is_empty())
+}
+
+/// SHA-256, in lower-case hexadecimal.
+pub fn hash(key: &[u8]) -> [u8; 64] {
+    let mut text = [0_u8; 64];
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    let digit = |nibble: u8| {
+        if nibble < 10 {
+            b'0'.saturating_add(nibble)
+        } else {
+            b'a'.saturating_add(nibble.saturating_sub(10))
+        }
+    };
+    for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
+        if let [high, low] = pair {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 0x0f);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Key;
+
+    fn key(secret: &str) -> Key {
+        Key {
+            sha256: String::from_utf8(hash(secret.as_bytes()).to_vec()).unwrap(),
+            name: secret.to_owned(),
+            org: String::new(),
+            team: String::new(),
+            user: String::new(),
+            models: None,
+            disabled: secret.ends_with("-off"),
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha256_in_hexadecimal() {
+        assert_eq!(
+            hash(b"abc").as_slice(),
+            b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_key_is_found_in_each_of_its_headers() {
+        let mut config = Gateway {
+            keys: vec![key("sk-tg-a"), key("sk-tg-b"), key("sk-tg-off")],
+            ..Gateway::default()
+        };
+        config.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+        let long = "x".repeat(KEY_BYTES_MAX + 1);
+        for (headers, want) in [
+            (vec![("authorization", "Bearer sk-tg-a")], Ok("sk-tg-a")),
+            (vec![("authorization", "bearer  sk-tg-a ")], Ok("sk-tg-a")),
+            (vec![("x-api-key", "sk-tg-b")], Ok("sk-tg-b")),
+            (vec![("api-key", "sk-tg-b")], Ok("sk-tg-b")),
+            (
+                vec![("authorization", "Basic c2s="), ("x-api-key", "sk-tg-a")],
+                Ok("sk-tg-a"),
+            ),
+            (
+                vec![
+                    ("authorization", "Bearer sk-tg-x"),
+                    ("x-api-key", "sk-tg-a"),
+                ],
+                Err("invalid_api_key"),
+            ),
+            (vec![("authorization", "Bearer ")], Err("missing_api_key")),
+            (vec![("authorization", "Bear")], Err("missing_api_key")),
+            (vec![], Err("missing_api_key")),
+            (vec![("x-api-key", "sk-tg-A")], Err("invalid_api_key")),
+            (vec![("x-api-key", "sk-tg-off")], Err("disabled_api_key")),
+            (vec![("x-api-key", long.as_str())], Err("invalid_api_key")),
+        ] {
+            let pairs: Vec<(&[u8], &[u8])> = headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                .collect();
+            let got = identify(&config, Head(&pairs));
+            let got = got
+                .as_ref()
+                .map(|at| config.keys[*at].name.as_str())
+                .map_err(|refusal| refusal.code);
+            assert_eq!(got, want, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What the gateway role hands to the attempts of a request, and they hand back.
+
+use std::rc::Rc;
+
+use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::endpoint::Endpoint;
+use crate::request::{Reply, Request};
+use crate::units::Timestamp;
+use crate::usage::Usage;
+
+/// A body up to this size is kept for the attempts; a larger one is read again from Envoy, since the
+/// memory of a worker's VM never shrinks.
+pub const BODY_KEPT_BYTES_MAX: usize = 65_536;
+
+/// More targets than this are not tried for one request.
+pub const ATTEMPTS_MAX: usize = 8;
+
+/// One request on its way, from admission to its record.
+#[derive(Debug)]
+pub struct Exchange {
+    /// As it stood when the request came.
+    pub config: Rc<Gateway>,
+    /// Position in [`Gateway::keys`].
+    pub key: usize,
+    /// What was asked for.
+    pub endpoint: &'static Endpoint,
+    /// Behind the provider's own path.
+    pub path: &'static str,
+    /// The parsed body.
+    pub request: Request,
+    /// Position in [`Gateway::models`].
+    pub model: usize,
+    /// The body, as long as an attempt may need it.
+    pub body: Body,
+    /// Joins log, trace and record.
+    pub trace: String,
+    /// When the head came.
+    pub started: Timestamp,
+    /// Every attempt, in order.
+    pub attempts: Vec<Tried>,
+    /// What came back so far.
+    pub progress: Progress,
+}
+
+/// Where the original body is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Here.
+    Kept(Vec<u8>),
+    /// Only in Envoy's buffer.
+    InEnvoy {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+/// One attempt and its end.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Position in the model's targets.
+    pub target: usize,
+    /// When it began.
+    pub started: Timestamp,
+    /// How it stands.
+    pub end: End,
+}
+
+/// How an attempt stands.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// No reply yet.
+    Pending,
+    /// Its reply goes to the caller.
+    Accepted {
+        /// The provider's status.
+        status: u16,
+    },
+    /// Another provider may do better.
+    Failed(Failed),
+    /// It would fail everywhere: the caller gets the provider's own words.
+    Refused {
+        /// The provider's status.
+        status: u16,
+        /// The provider's body, if it was an error in the caller's dialect.
+        body: Vec<u8>,
+    },
+}
+
+/// A failure that is the provider's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// What kind.
+    pub why: Failure,
+    /// The provider's status, or 0 where there was no reply.
+    pub status: u16,
+    /// The provider's `retry-after`, as it came.
+    pub retry_after: Option<String>,
+}
+
+/// Kinds of failure; the names are label values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// Refused, reset, or unresolved before a reply.
+    Connection,
+    /// Too long without a reply or a first token.
+    Timeout,
+    /// 429.
+    RateLimited,
+    /// 408, 5xx.
+    Status,
+    /// A good status with an error inside, before the first token.
+    ErrorInReply,
+    /// The stream ended before its first token.
+    NoFirstToken,
+    /// Compressed though asked not to be, or no JSON and no events.
+    Unreadable,
+    /// The provider does not accept our credential.
+    Credential,
+    /// The stream broke after its first token.
+    MidStream,
+}
+
+impl Failure {
+    /// As it stands in records and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+            Self::Status => "status",
+            Self::ErrorInReply => "error_in_reply",
+            Self::NoFirstToken => "no_first_token",
+            Self::Unreadable => "unreadable",
+            Self::Credential => "credential",
+            Self::MidStream => "mid_stream",
+        }
+    }
+}
+
+/// What came back so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// When the first token (or the body of a whole reply) came.
+    pub first_token: Option<Timestamp>,
+    /// The provider's own figures.
+    pub usage: Option<Usage>,
+    /// Events with content.
+    pub content_events: u64,
+    /// Bytes of text in them.
+    pub text_bytes: u64,
+    /// How the reply ended, if it has.
+    pub ending: Ending,
+}
+
+/// How a reply ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// It has not, or it was cut off.
+    #[default]
+    Open,
+    /// As it should.
+    Complete,
+    /// With an error, by the provider or in its place.
+    Failed,
+}
+
+impl Exchange {
+    /// Who calls.
+    pub fn caller(&self) -> Option<&Key> {
+        self.config.keys.get(self.key)
+    }
+
+    /// The model that was asked for.
+    pub fn model(&self) -> Option<&Model> {
+        self.config.models.get(self.model)
+    }
+
+    /// How many attempts there may be.
+    pub fn attempts_max(&self) -> usize {
+        self.model()
+            .map_or(0, |model| model.targets.len().min(ATTEMPTS_MAX))
+    }
+
+    /// The target of the attempt with this number, from 0, and its provider.
+    pub fn target(&self, number: usize) -> Option<(&Target, &Provider)> {
+        if number >= self.attempts_max() {
+            return None;
+        }
+        let target = self.model()?.targets.get(number)?;
+        Some((target, self.config.providers.get(target.provider)?))
+    }
+
+    /// Where the last attempt went.
+    pub fn last(&self) -> Option<(&Tried, &Target, &Provider)> {
+        let tried = self.attempts.last()?;
+        let (target, provider) = self.target(tried.target)?;
+        Some((tried, target, provider))
+    }
+
+    /// Whether there is anyone left to try.
+    pub fn has_next(&self) -> bool {
+        self.target(self.attempts.len()).is_some()
+    }
+
+    /// How long an attempt may take to its first token or, in one piece, to its head. Envoy takes one
+    /// figure for all attempts of a request: the most patient of them.
+    pub fn attempt_timeout_ms(&self) -> u64 {
+        (0..self.attempts_max())
+            .filter_map(|number| self.target(number))
+            .map(|(_, provider)| match self.request.reply {
+                Reply::Whole => provider.reply_timeout_ms,
+                Reply::Streamed(_) => provider.first_token_timeout_ms,
+            })
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The length of the original body.
+    pub fn body_bytes(&self) -> usize {
+        match &self.body {
+            Body::Kept(bytes) => bytes.len(),
+            Body::InEnvoy { bytes } => *bytes,
+        }
+    }
+
+    /// Notes the end of the attempt that runs.
+    pub fn end(&mut self, end: End) {
+        if let Some(tried) = self.attempts.last_mut() {
+            tried.end = end;
+        }
+    }
+
+    /// An attempt that ends without any reply was refused a connection, or took too long.
+    pub fn close_silent_attempt(&mut self, now: Timestamp) {
+        let timeout_ms = self.attempt_timeout_ms();
+        if let Some(tried) = self.attempts.last_mut()
+            && tried.end == End::Pending
+        {
+            let waited_ms = now.millis_since(tried.started);
+            let why = if waited_ms >= timeout_ms {
+                Failure::Timeout
+            } else {
+                Failure::Connection
+            };
+            tried.end = End::Failed(Failed {
+                why,
+                status: 0,
+                retry_after: None,
+            });
+        }
+    }
+
+    /// `alpha 429, beta connection`: what was tried, for messages.
+    pub fn story(&self) -> String {
+        let mut story = String::new();
+        for tried in &self.attempts {
+            let provider = self
+                .target(tried.target)
+                .map_or("?", |(_, provider)| &provider.name);
+            if !story.is_empty() {
+                story.push_str(", ");
+            }
+            story.push_str(provider);
+            story.push(' ');
+            story.push_str(&tried.end.label());
+        }
+        story
+    }
+}
+
+impl End {
+    /// What kind of failure it was, if it was one.
+    pub fn why(&self) -> Option<Failure> {
+        match self {
+            Self::Failed(failed) => Some(failed.why),
+            Self::Pending | Self::Accepted { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// The status where there was one, else the kind of failure.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Pending => "pending".to_owned(),
+            Self::Accepted { status } | Self::Refused { status, .. } => status.to_string(),
+            Self::Failed(failed)
+                if matches!(
+                    failed.why,
+                    Failure::Status | Failure::RateLimited | Failure::Credential
+                ) =>
+            {
+                failed.status.to_string()
+            }
+            Self::Failed(failed) => failed.why.name().to_owned(),
+        }
+    }
+}

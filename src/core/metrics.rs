@@ -1,0 +1,232 @@
+//! What is counted, under which labels, and how Envoy's stats carry labels in a name.
+
+use std::collections::BTreeSet;
+
+use crate::config::Gateway;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Requests that ended.
+    Requests,
+    /// Tokens by class.
+    Tokens,
+    /// Cost in nano-dollars.
+    Cost,
+    /// Milliseconds from the head of a request to its end.
+    Duration,
+    /// Milliseconds from the head of a request to the first token of its answer.
+    FirstToken,
+    /// Attempts that failed and were followed by another.
+    Fallbacks,
+    /// Answers whose price is not known.
+    Unpriced,
+}
+
+/// How Envoy keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// A distribution.
+    Histogram,
+}
+
+impl Metric {
+    /// As Prometheus names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "tollgate_requests_total",
+            Self::Tokens => "tollgate_tokens_total",
+            Self::Cost => "tollgate_cost_nanousd_total",
+            Self::Duration => "tollgate_request_duration_ms",
+            Self::FirstToken => "tollgate_time_to_first_token_ms",
+            Self::Fallbacks => "tollgate_fallbacks_total",
+            Self::Unpriced => "tollgate_unpriced_total",
+        }
+    }
+
+    /// How Envoy keeps it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Duration | Self::FirstToken => Kind::Histogram,
+            Self::Requests | Self::Tokens | Self::Cost | Self::Fallbacks | Self::Unpriced => {
+                Kind::Counter
+            }
+        }
+    }
+}
+
+/// One series, by positions in the configuration: cheap to compare, so that Envoy's id for it is looked
+/// up without building its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Series {
+    /// What.
+    pub metric: Metric,
+    /// Which provider.
+    pub provider: Option<usize>,
+    /// Which model was asked for.
+    pub model: Option<usize>,
+    /// Whose.
+    pub key: Option<usize>,
+    /// The status the caller got, for requests.
+    pub status: u16,
+    /// The class of token or the kind of failure.
+    pub kind: &'static str,
+}
+
+/// One thing to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Where.
+    pub series: Series,
+    /// How much.
+    pub value: u64,
+}
+
+impl Series {
+    /// Without labels.
+    pub fn new(metric: Metric) -> Self {
+        Self {
+            metric,
+            provider: None,
+            model: None,
+            key: None,
+            status: 0,
+            kind: "",
+        }
+    }
+}
+
+/// Which label values have series of their own. Envoy keeps a series until it restarts, so a bound is
+/// the only protection.
+#[derive(Debug, Default)]
+pub struct Labels {
+    teams: BTreeSet<String>,
+    users: BTreeSet<String>,
+}
+
+impl Labels {
+    /// The name under which Envoy keeps a series; the tags of the bootstrap read the labels out of it.
+    pub fn name(&mut self, series: &Series, config: &Gateway) -> String {
+        let max = config.telemetry.label_values_max;
+        let provider = series.provider.and_then(|at| config.providers.get(at));
+        let model = series.model.and_then(|at| config.models.get(at));
+        let key = series.key.and_then(|at| config.keys.get(at));
+        let mut name = String::with_capacity(128);
+        push(
+            &mut name,
+            "provider",
+            provider.map_or("none", |provider| &provider.name),
+        );
+        push(
+            &mut name,
+            "model",
+            model.map_or("unknown", |model| &model.name),
+        );
+        match series.metric {
+            Metric::Requests | Metric::Tokens => {
+                push(
+                    &mut name,
+                    "team",
+                    capped(&mut self.teams, key.map_or("", |key| &key.team), max),
+                );
+            }
+            Metric::Cost => {
+                push(
+                    &mut name,
+                    "team",
+                    capped(&mut self.teams, key.map_or("", |key| &key.team), max),
+                );
+                push(
+                    &mut name,
+                    "user",
+                    capped(&mut self.users, key.map_or("", |key| &key.user), max),
+                );
+            }
+            Metric::Duration | Metric::FirstToken | Metric::Fallbacks | Metric::Unpriced => {}
+        }
+        if series.status > 0 {
+            push(&mut name, "status", &series.status.to_string());
+        }
+        if !series.kind.is_empty() {
+            push(&mut name, "kind", series.kind);
+        }
+        name.push_str(series.metric.name());
+        name
+    }
+}
+
+/// The value itself while there is room, else `other`; `none` for nobody.
+fn capped<'a>(known: &mut BTreeSet<String>, value: &'a str, max: usize) -> &'a str {
+    if value.is_empty() {
+        return "none";
+    }
+    if known.contains(value) {
+        return value;
+    }
+    if known.len() >= max {
+        return "other";
+    }
+    known.insert(value.to_owned());
+    value
+}
+
+/// `;.` ends a label for the tags, and a quote would end it for Prometheus: what is not plain becomes `_`.
+fn push(name: &mut String, label: &str, value: &str) {
+    name.push_str("tg");
+    name.push_str(label);
+    name.push_str("=.=");
+    let plain = |char: char| char.is_ascii_alphanumeric() || "_-.:@/ ".contains(char);
+    name.extend(
+        value
+            .chars()
+            .map(|char| if plain(char) { char } else { '_' }),
+    );
+    name.push_str(";.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Key, Telemetry};
+
+    #[test]
+    fn a_label_beyond_the_cap_is_other_and_stays_so() {
+        let keys = ["a;.b", "c\"d", "e"].map(|team| Key {
+            sha256: String::new(),
+            name: String::new(),
+            org: String::new(),
+            team: team.to_owned(),
+            user: String::new(),
+            models: None,
+            disabled: false,
+        });
+        let config = Gateway {
+            keys: keys.to_vec(),
+            telemetry: Telemetry {
+                label_values_max: 2,
+                ..Telemetry::default()
+            },
+            ..Gateway::default()
+        };
+        let mut labels = Labels::default();
+        let mut name = |key| {
+            let series = Series {
+                key: Some(key),
+                status: 200,
+                ..Series::new(Metric::Requests)
+            };
+            labels.name(&series, &config)
+        };
+        let expected = |team: &str| {
+            format!(
+                "tgprovider=.=none;.tgmodel=.=unknown;.tgteam=.={team};.tgstatus=.=200;.tollgate_requests_total"
+            )
+        };
+        assert_eq!(
+            [0, 1, 2, 0].map(&mut name),
+            ["a_.b", "c_d", "other", "a_.b"].map(expected)
+        );
+    }
+}

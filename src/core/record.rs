@@ -1,0 +1,374 @@
+//! What is known of a request when it is over: one line, and what is counted.
+
+use serde::Serialize;
+
+use crate::config::{Gateway, Key, Price};
+use crate::gateway::Known;
+use crate::handoff::{End, Ending, Exchange, Failure};
+use crate::metrics::{Metric, Sample, Series};
+use crate::request::Reply;
+use crate::units::{NanoUsd, Timestamp, Tokens};
+use crate::usage::{Usage, UsageSource};
+
+/// How a request ended, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub now: Timestamp,
+    /// The status the caller got; 0 if it left before one.
+    pub status: u16,
+    /// Who broke off, if the reply was not complete.
+    pub broken_by: BrokenBy,
+}
+
+/// Who broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// Nobody.
+    Nobody,
+    /// The caller went away.
+    Caller,
+    /// The provider, or a timeout on its side.
+    Provider,
+}
+
+/// One request, for the access log.
+#[derive(Debug, Default, Serialize)]
+pub struct Record<'a> {
+    time: String,
+    trace_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    org: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    team: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    user: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    key: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    endpoint: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    model: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    provider: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    model_served: &'a str,
+    stream: bool,
+    status: u16,
+    end: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Tried<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    routed: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_source: Option<UsageSource>,
+    /// Missing where no price is known: never nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_nanousd: Option<NanoUsd>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priced: Option<Priced>,
+    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_token_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_per_second: Option<u64>,
+}
+
+/// Said only where there is something to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Priced {
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+struct Tried<'a> {
+    provider: &'a str,
+    model: &'a str,
+    end: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
+}
+
+impl Record<'_> {
+    /// As JSON on one line.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The record of a request that was answered here, and what is counted of it.
+pub fn of_answered<'a>(
+    config: &'a Gateway,
+    known: &'a Known,
+    ended: Ended,
+) -> (Record<'a>, Vec<Sample>) {
+    let key = known.key.and_then(|key| config.keys.get(key));
+    let model = known.model.and_then(|model| config.models.get(model));
+    let end = match (ended.broken_by, known.code, known.status) {
+        (BrokenBy::Caller, _, 0) => "client_left",
+        (_, None, 200..=299) => "answered",
+        _ => "refused",
+    };
+    let record = Record {
+        time: rfc3339(known.started),
+        trace_id: &known.trace,
+        model: model.map_or("", |model| &model.name),
+        status: ended.status,
+        end,
+        code: known.code,
+        duration_ms: ended.now.millis_since(known.started),
+        ..of_caller(key)
+    };
+    let series = Series {
+        key: known.key,
+        model: known.model,
+        status: ended.status,
+        ..Series::new(Metric::Requests)
+    };
+    (record, vec![Sample { series, value: 1 }])
+}
+
+/// The record of a request that went to providers, and what is counted of it.
+pub fn of_forwarded(exchange: &Exchange, ended: Ended) -> (Record<'_>, Vec<Sample>) {
+    let (usage, source) = used(exchange);
+    let last = exchange.last();
+    let price = last.and_then(|(_, target, _)| target.price);
+    let cost = price.as_ref().map(|price: &Price| usage.cost(price));
+    let accepted = matches!(last, Some((tried, ..)) if matches!(tried.end, End::Accepted { .. }));
+    let first_token_ms = exchange
+        .progress
+        .first_token
+        .map(|at| at.millis_since(exchange.started));
+    let duration_ms = ended.now.millis_since(exchange.started);
+    let record = Record {
+        time: rfc3339(exchange.started),
+        trace_id: &exchange.trace,
+        endpoint: exchange.endpoint.path,
+        model: &exchange.request.model,
+        provider: last.map_or("", |(_, _, provider)| &provider.name),
+        model_served: last.map_or("", |(_, target, _)| &target.model),
+        stream: exchange.request.reply != Reply::Whole,
+        status: ended.status,
+        end: end_of(exchange, ended),
+        attempts: tried(exchange),
+        routed: if exchange.attempts.len() > 1 {
+            "fallback"
+        } else {
+            "first_in_order"
+        },
+        tokens: accepted.then_some(usage),
+        usage_source: accepted.then_some(source),
+        cost_nanousd: cost.and_then(Result::ok).filter(|_| accepted),
+        priced: (accepted && !matches!(cost, Some(Ok(_)))).then_some(Priced::Unknown),
+        duration_ms,
+        first_token_ms,
+        tokens_per_second: speed(usage, first_token_ms, duration_ms).filter(|_| accepted),
+        ..of_caller(exchange.caller())
+    };
+    let samples = count(exchange, &record, &usage);
+    (record, samples)
+}
+
+fn of_caller(key: Option<&Key>) -> Record<'_> {
+    key.map_or_else(Record::default, |key| Record {
+        org: &key.org,
+        team: &key.team,
+        user: &key.user,
+        key: &key.name,
+        ..Record::default()
+    })
+}
+
+fn end_of(exchange: &Exchange, ended: Ended) -> &'static str {
+    let accepted = matches!(
+        exchange.attempts.last().map(|tried| &tried.end),
+        Some(End::Accepted { .. })
+    );
+    match (accepted, exchange.progress.ending, ended.broken_by) {
+        (true, Ending::Complete, _) => "ok",
+        (true, Ending::Failed, _) | (true, Ending::Open, BrokenBy::Provider) => "cut",
+        (_, _, BrokenBy::Caller) => "client_left",
+        (true, Ending::Open, BrokenBy::Nobody) => "cut",
+        (false, _, _) => "failed",
+    }
+}
+
+fn tried(exchange: &Exchange) -> Vec<Tried<'_>> {
+    let one = |tried: &crate::handoff::Tried| {
+        let (target, provider) = exchange.target(tried.target)?;
+        Some((target, provider, tried.end.label(), tried.end.why()))
+    };
+    exchange
+        .attempts
+        .iter()
+        .filter_map(one)
+        .map(|(target, provider, end, why)| Tried {
+            provider: &provider.name,
+            model: &target.model,
+            end,
+            why: why.map(Failure::name),
+        })
+        .collect()
+}
+
+/// The provider's figures; else ours, which say so.
+fn used(exchange: &Exchange) -> (Usage, UsageSource) {
+    let progress = &exchange.progress;
+    if let Some(usage) = progress.usage {
+        return (usage, UsageSource::Provider);
+    }
+    if progress.first_token.is_none() {
+        return (Usage::default(), UsageSource::None);
+    }
+    let by_four = |bytes: u64| bytes.div_ceil(4);
+    let prompt = u64::try_from(exchange.body_bytes()).unwrap_or(u64::MAX);
+    let usage = Usage {
+        input: Tokens(by_four(prompt)),
+        // Most providers send a token an event, some several: the larger figure is the safe one.
+        output: Tokens(by_four(progress.text_bytes).max(progress.content_events)),
+        ..Usage::default()
+    };
+    (usage, UsageSource::Counted)
+}
+
+fn speed(usage: Usage, first_token_ms: Option<u64>, duration_ms: u64) -> Option<u64> {
+    let spent_ms = duration_ms.checked_sub(first_token_ms?)?;
+    usage
+        .output
+        .plus(usage.reasoning)
+        .0
+        .checked_mul(1_000)?
+        .checked_div(spent_ms)
+}
+
+fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample> {
+    let base = Series {
+        provider: exchange.last().map(|(_, target, _)| target.provider),
+        model: Some(exchange.model),
+        ..Series::new(Metric::Requests)
+    };
+    let of_key = |metric| Series {
+        metric,
+        key: Some(exchange.key),
+        ..base
+    };
+    let of_all = |metric| Series { metric, ..base };
+    let mut samples = Vec::with_capacity(8);
+    let mut add = |series, value| samples.push(Sample { series, value });
+    add(
+        Series {
+            status: record.status,
+            ..of_key(Metric::Requests)
+        },
+        1,
+    );
+    add(of_all(Metric::Duration), record.duration_ms);
+    if let Some(value) = record.first_token_ms {
+        add(of_all(Metric::FirstToken), value);
+    }
+    for (kind, tokens) in usage.classes() {
+        if record.tokens.is_some() && tokens.0 > 0 {
+            add(
+                Series {
+                    kind,
+                    ..of_key(Metric::Tokens)
+                },
+                tokens.0,
+            );
+        }
+    }
+    if let Some(cost) = record.cost_nanousd {
+        add(of_key(Metric::Cost), cost.0);
+    }
+    if record.priced == Some(Priced::Unknown) {
+        add(of_all(Metric::Unpriced), 1);
+    }
+    // Every attempt that was followed by another is a fallback away from it.
+    let followed = exchange.attempts.len().saturating_sub(1);
+    for tried in exchange.attempts.iter().take(followed) {
+        let provider = exchange
+            .target(tried.target)
+            .map(|(target, _)| target.provider);
+        let kind = tried.end.why().map_or("unknown", Failure::name);
+        add(
+            Series {
+                provider,
+                kind,
+                ..of_all(Metric::Fallbacks)
+            },
+            1,
+        );
+    }
+    samples
+}
+
+/// `2026-11-20T09:30:00.125Z`.
+fn rfc3339(at: Timestamp) -> String {
+    let part = |value: u64, by: u64| value.checked_div(by).unwrap_or_default();
+    let rest = |value: u64, by: u64| value.checked_rem(by).unwrap_or_default();
+    let millis = part(at.0, 1_000_000);
+    let seconds = part(millis, 1_000);
+    let (year, month, day) = civil(part(seconds, 86_400));
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        rest(part(seconds, 3_600), 24),
+        rest(part(seconds, 60), 60),
+        rest(seconds, 60),
+        rest(millis, 1_000),
+    )
+}
+
+/// Year, month and day of a day since 1970-01-01, by walking 400-year cycles, years and months.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let cycles = days.checked_div(146_097).unwrap_or_default();
+    let mut left = days.checked_rem(146_097).unwrap_or_default();
+    let mut year = cycles.saturating_mul(400).saturating_add(1970);
+    loop {
+        let length = if leap(year) { 366 } else { 365 };
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        year = year.saturating_add(1);
+    }
+    let february = if leap(year) { 29 } else { 28 };
+    let mut month = 1_u64;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        month = month.saturating_add(1);
+    }
+    (year, month, left.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_people_read_them() {
+        for (seconds, want) in [
+            (0, "1970-01-01T00:00:00.125Z"),
+            (951_782_400, "2000-02-29T00:00:00.125Z"),
+            (1_795_167_000, "2026-11-20T09:30:00.125Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.125Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.125Z"),
+            (13_574_563_200, "2400-02-29T00:00:00.125Z"),
+        ] {
+            assert_eq!(
+                rfc3339(Timestamp(seconds * 1_000_000_000 + 125_000_000)),
+                want
+            );
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The body of a request: parsed once, the few known fields typed, everything else untouched.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::endpoint::Streams;
+use crate::refusal::Refusal;
+
+/// What is known of a body, and how to write it for a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The name the caller asked for.
+    pub model: String,
+    /// How the answer is to come.
+    pub reply: Reply,
+    /// What changes on the way to a provider.
+    pub splice: Splice,
+}
+
+/// How the answer is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// In one piece.
+    Whole,
+    /// As events.
+    Streamed(UsageEvent),
+}
+
+/// Whether the caller asked for the event that carries the usage. We always ask the provider for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageEvent {
+    /// It is passed on.
+    Asked,
+    /// It is kept back.
+    Hidden,
+}
+
+/// The places of a body that a provider gets otherwise than the caller wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    edits: Vec<(Range<usize>, Text)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    /// The target's name of the model, as JSON.
+    Model,
+    /// This.
+    Literal(String),
+}
+
+/// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
+/// the provider cannot read two different models out of one body.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream_options: Option<&'a RawValue>,
+}
+
+/// A `null` that was written has a place in the body; serde would take it for absent.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// Parses what must be known and finds what must be changed. Nothing in it recurses, however deep
+/// the body nests.
+pub fn parse(body: &[u8], streams: Streams) -> Result<Request, Refusal> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        Refusal::invalid_json(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
+    })?;
+    let fields: Fields<'_> =
+        serde_json::from_str(text).map_err(|error| Refusal::invalid_json(&error.to_string()))?;
+    let raw_model = fields
+        .model
+        .filter(|raw| raw.get() != "null")
+        .ok_or_else(|| Refusal::missing("model"))?;
+    let model: Cow<'_, str> = serde_json::from_str(raw_model.get())
+        .map_err(|_| Refusal::invalid_type("model", "a string"))?;
+    if model.is_empty() {
+        return Err(Refusal::missing("model"));
+    }
+    let streamed = match fields.stream.map(RawValue::get) {
+        None | Some("null" | "false") => false,
+        Some("true") => streams == Streams::OnRequest,
+        Some(_) => return Err(Refusal::invalid_type("stream", "true or false")),
+    };
+    let mut edits = vec![(place(text, raw_model.get())?, Text::Model)];
+    let reply = if streamed {
+        Reply::Streamed(ask_for_usage(text, fields.stream_options, &mut edits)?)
+    } else {
+        Reply::Whole
+    };
+    edits.sort_by_key(|(range, _)| range.start);
+    Ok(Request {
+        model: model.into_owned(),
+        reply,
+        splice: Splice { edits },
+    })
+}
+
+/// Adds `stream_options.include_usage` where it is not there.
+fn ask_for_usage(
+    text: &str,
+    options: Option<&RawValue>,
+    edits: &mut Vec<(Range<usize>, Text)>,
+) -> Result<UsageEvent, Refusal> {
+    let Some(options) = options.filter(|raw| raw.get() != "null") else {
+        return add_options(text, options, edits);
+    };
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(options.get())
+            .map_err(|_| Refusal::invalid_type("stream_options", "an object"))?;
+    if fields.get("include_usage") == Some(&serde_json::Value::Bool(true)) {
+        return Ok(UsageEvent::Asked);
+    }
+    fields.insert("include_usage".to_owned(), serde_json::Value::Bool(true));
+    let literal = serde_json::Value::Object(fields).to_string();
+    edits.push((place(text, options.get())?, Text::Literal(literal)));
+    Ok(UsageEvent::Hidden)
+}
+
+fn add_options(
+    text: &str,
+    null: Option<&RawValue>,
+    edits: &mut Vec<(Range<usize>, Text)>,
+) -> Result<UsageEvent, Refusal> {
+    let object = r#"{"include_usage":true}"#;
+    let edit = match null {
+        Some(null) => (place(text, null.get())?, Text::Literal(object.to_owned())),
+        None => {
+            let brace = text.find('{').ok_or_else(internal)?;
+            let after = brace.saturating_add(1);
+            let field = format!(r#""stream_options":{object},"#);
+            (after..after, Text::Literal(field))
+        }
+    };
+    edits.push(edit);
+    Ok(UsageEvent::Hidden)
+}
+
+/// Where `part`, which was borrowed from `whole`, stands in it.
+fn place(whole: &str, part: &str) -> Result<Range<usize>, Refusal> {
+    let start = part
+        .as_ptr()
+        .addr()
+        .checked_sub(whole.as_ptr().addr())
+        .ok_or_else(internal)?;
+    let end = start.saturating_add(part.len());
+    whole
+        .get(start..end)
+        .map(|_| start..end)
+        .ok_or_else(internal)
+}
+
+fn internal() -> Refusal {
+    Refusal::internal("a field of the request could not be placed")
+}
+
+impl Splice {
+    /// How long the body becomes.
+    pub fn length(&self, body_bytes: usize, model: &str) -> usize {
+        self.edits.iter().fold(body_bytes, |length, (range, text)| {
+            let written = match text {
+                Text::Model => json_string_length(model),
+                Text::Literal(literal) => literal.len(),
+            };
+            length.saturating_sub(range.len()).saturating_add(written)
+        })
+    }
+
+    /// The body for a provider, or none if it is the caller's to the byte.
+    pub fn write(&self, body: &[u8], model: &str) -> Option<Vec<u8>> {
+        let model = json_string(model);
+        let same = self.edits.iter().all(|(range, text)| {
+            matches!(text, Text::Model) && body.get(range.clone()) == Some(model.as_bytes())
+        });
+        if same {
+            return None;
+        }
+        let mut written = Vec::with_capacity(body.len().saturating_add(64));
+        let mut from = 0;
+        for (range, text) in &self.edits {
+            written.extend_from_slice(body.get(from..range.start).unwrap_or_default());
+            written.extend_from_slice(match text {
+                Text::Model => model.as_bytes(),
+                Text::Literal(literal) => literal.as_bytes(),
+            });
+            from = range.end;
+        }
+        written.extend_from_slice(body.get(from..).unwrap_or_default());
+        Some(written)
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn json_string_length(text: &str) -> usize {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        text.len().saturating_add(2)
+    } else {
+        json_string(text).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(body: &str) -> Result<Request, Refusal> {
+        parse(body.as_bytes(), Streams::OnRequest)
+    }
+
+    #[test]
+    fn only_the_model_and_the_usage_option_change() {
+        for (body, want, reply) in [
+            (
+                r#"{"model":"small","messages":[],"unknown":{"a":[1]}}"#,
+                r#"{"model":"gpt-x","messages":[],"unknown":{"a":[1]}}"#,
+                Reply::Whole,
+            ),
+            (
+                r#" {"stream" : true, "model" : "small"} "#,
+                r#" {"stream_options":{"include_usage":true},"stream" : true, "model" : "gpt-x"} "#,
+                Reply::Streamed(UsageEvent::Hidden),
+            ),
+            (
+                r#"{"stream":true,"stream_options":{"include_usage":true},"model":"small"}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true},"model":"gpt-x"}"#,
+                Reply::Streamed(UsageEvent::Asked),
+            ),
+            (
+                r#"{"stream":true,"stream_options":{"include_usage":false,"z":1},"model":"small"}"#,
+                r#"{"stream":true,"stream_options":{"include_usage":true,"z":1},"model":"gpt-x"}"#,
+                Reply::Streamed(UsageEvent::Hidden),
+            ),
+            (
+                r#"{"stream":true,"model":"small","stream_options":null}"#,
+                r#"{"stream":true,"model":"gpt-x","stream_options":{"include_usage":true}}"#,
+                Reply::Streamed(UsageEvent::Hidden),
+            ),
+            (
+                r#"{"stream":false,"stream_options":null,"model":"sm\u0061ll"}"#,
+                r#"{"stream":false,"stream_options":null,"model":"gpt-x"}"#,
+                Reply::Whole,
+            ),
+        ] {
+            let request = parsed(body).unwrap();
+            assert_eq!((request.model.as_str(), request.reply), ("small", reply));
+            let written = request.splice.write(body.as_bytes(), "gpt-x").unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), want);
+            assert_eq!(request.splice.length(body.len(), "gpt-x"), want.len());
+        }
+    }
+
+    #[test]
+    fn a_body_that_needs_no_change_is_not_written() {
+        let body = r#"{"model":"small","messages":[]}"#;
+        let request = parsed(body).unwrap();
+        assert_eq!(request.splice.write(body.as_bytes(), "small"), None);
+        assert_eq!(request.splice.length(body.len(), "small"), body.len());
+    }
+
+    #[test]
+    fn a_model_name_is_written_as_json() {
+        let body = r#"{"model":"small"}"#;
+        let request = parsed(body).unwrap();
+        let written = request.splice.write(body.as_bytes(), "a\"b\u{1}ä").unwrap();
+        assert_eq!(
+            String::from_utf8(written.clone()).unwrap(),
+            "{\"model\":\"a\\\"b\\u0001ä\"}"
+        );
+        assert_eq!(
+            request.splice.length(body.len(), "a\"b\u{1}ä"),
+            written.len()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_with_its_field() {
+        for (body, code, param) in [
+            ("", "invalid_json", None),
+            ("{", "invalid_json", None),
+            ("[]", "invalid_json", None),
+            ("null", "invalid_json", None),
+            ("\"text\"", "invalid_json", None),
+            ("{}x", "invalid_json", None),
+            ("\u{feff}{}", "invalid_json", None),
+            ("{}", "missing_required_parameter", Some("model")),
+            (
+                r#"{"model":null}"#,
+                "missing_required_parameter",
+                Some("model"),
+            ),
+            (
+                r#"{"model":""}"#,
+                "missing_required_parameter",
+                Some("model"),
+            ),
+            (r#"{"model":5}"#, "invalid_type", Some("model")),
+            (r#"{"model":["a"]}"#, "invalid_type", Some("model")),
+            (
+                r#"{"model":"a","stream":1}"#,
+                "invalid_type",
+                Some("stream"),
+            ),
+            (
+                r#"{"model":"a","stream":"true"}"#,
+                "invalid_type",
+                Some("stream"),
+            ),
+            (
+                r#"{"model":"a","stream":true,"stream_options":[]}"#,
+                "invalid_type",
+                Some("stream_options"),
+            ),
+            (r#"{"model":"a","model":"b"}"#, "invalid_json", None),
+            (r#"{"model":"a","mod\u0065l":"b"}"#, "invalid_json", None),
+            (
+                r#"{"model":"a","stream":false,"stream":true}"#,
+                "invalid_json",
+                None,
+            ),
+        ] {
+            let refusal = parsed(body).unwrap_err();
+            assert_eq!((refusal.code, refusal.param), (code, param), "{body}");
+        }
+        let refusal = parse(b"{\"model\":\"\xff\"}", Streams::OnRequest).unwrap_err();
+        assert!(refusal.message.contains("UTF-8 at byte 10"), "{refusal:?}");
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = format!(
+            r#"{{"model":"a","messages":{}{}}}"#,
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
+        assert_eq!(parsed(&deep).unwrap().model, "a");
+    }
+
+    #[test]
+    fn embeddings_never_stream() {
+        let body = br#"{"model":"a","stream":true}"#;
+        assert_eq!(parse(body, Streams::Never).unwrap().reply, Reply::Whole);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_and_lengths_are_true(body in prop::collection::vec(any::<u8>(), 0..200), model in ".{0,20}") {
+            if let Ok(request) = parse(&body, Streams::OnRequest) {
+                let written = request.splice.write(&body, &model).unwrap_or_else(|| body.clone());
+                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model));
+            }
+        }
+
+        #[test]
+        fn what_is_written_says_the_new_model(extra in "[a-z\"\\\\:,{}\\[\\]0-9 ]{0,30}", stream in any::<bool>()) {
+            let body = serde_json::json!({"extra": extra, "model": "old", "stream": stream}).to_string();
+            let request = parsed(&body).unwrap();
+            let written = request.splice.write(body.as_bytes(), "new").unwrap();
+            let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
+            prop_assert_eq!(value["model"].as_str(), Some("new"));
+            prop_assert_eq!(value["extra"].as_str(), Some(extra.as_str()));
+            prop_assert_eq!(value["stream_options"]["include_usage"].as_bool(), stream.then_some(true));
+        }
+    }
+}
