@@ -254,6 +254,17 @@ impl Attempt {
         }
     }
 
+    /// Whether the body may become longer or shorter on its way: then its announced length is wrong.
+    pub fn may_rewrite(&self) -> bool {
+        matches!(
+            self.state,
+            State::Judge {
+                kind: Kind::Events,
+                ..
+            }
+        )
+    }
+
     fn fail(&mut self, exchange: &mut Exchange, failed: Failed) -> HeadStep {
         let next = Next::of(exchange);
         self.state = State::Ended;

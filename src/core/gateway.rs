@@ -62,10 +62,6 @@ pub struct Known {
     pub key: Option<usize>,
     /// Position in [`Gateway::models`].
     pub model: Option<usize>,
-    /// The code of the refusal, if it was one.
-    pub code: Option<&'static str>,
-    /// The status of the answer.
-    pub status: u16,
 }
 
 #[derive(Debug)]
@@ -115,13 +111,7 @@ impl Admission {
                 Err(Refusal::internal("the request came out of order"))
             }
         };
-        Some(step.unwrap_or_else(|refusal| self.answer(refusal.answer(Dialect::Openai))))
-    }
-
-    fn answer(&mut self, answer: Answer) -> Step {
-        self.known.code = answer.code;
-        self.known.status = answer.status;
-        Step::Answer(answer)
+        Some(step.unwrap_or_else(|refusal| Step::Answer(refusal.answer(Dialect::Openai))))
     }
 
     fn head(&mut self, head: Head<'_>, now: Timestamp) -> Result<Step, Refusal> {
@@ -140,7 +130,7 @@ impl Admission {
                 let mut answer =
                     Refusal::method_not_allowed(&shown(method), takes).answer(Dialect::Openai);
                 answer.headers.push(("allow", takes.to_owned()));
-                return Ok(self.answer(answer));
+                return Ok(Step::Answer(answer));
             }
         };
         let (path, streams) = match endpoint.kind {
@@ -219,7 +209,7 @@ impl Admission {
     }
 
     /// What this caller may use; nothing is said of what others may.
-    fn list_models(&mut self, key: usize, one: Option<&str>) -> Result<Step, Refusal> {
+    fn list_models(&self, key: usize, one: Option<&str>) -> Result<Step, Refusal> {
         let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
         let mine = self
             .config
@@ -236,7 +226,7 @@ impl Admission {
                 .map(entry)
                 .ok_or_else(|| Refusal::unknown_model(one))?,
         };
-        Ok(self.answer(Answer {
+        Ok(Step::Answer(Answer {
             status: 200,
             headers: Vec::new(),
             body: body.to_string().into_bytes(),

@@ -17,6 +17,8 @@ pub struct Ended {
     pub now: Timestamp,
     /// The status the caller got; 0 if it left before one.
     pub status: u16,
+    /// Why, if it is not what it asked for.
+    pub code: Option<&'static str>,
     /// Who broke off, if the reply was not complete.
     pub broken_by: BrokenBy,
 }
@@ -109,7 +111,7 @@ pub fn of_answered<'a>(
 ) -> (Record<'a>, Vec<Sample>) {
     let key = known.key.and_then(|key| config.keys.get(key));
     let model = known.model.and_then(|model| config.models.get(model));
-    let end = match (ended.broken_by, known.code, known.status) {
+    let end = match (ended.broken_by, ended.code, ended.status) {
         (BrokenBy::Caller, _, 0) => "client_left",
         (_, None, 200..=299) => "answered",
         _ => "refused",
@@ -120,7 +122,7 @@ pub fn of_answered<'a>(
         model: model.map_or("", |model| &model.name),
         status: ended.status,
         end,
-        code: known.code,
+        code: ended.code,
         duration_ms: ended.now.millis_since(known.started),
         ..of_caller(key)
     };
@@ -155,6 +157,7 @@ pub fn of_forwarded(exchange: &Exchange, ended: Ended) -> (Record<'_>, Vec<Sampl
         stream: exchange.request.reply != Reply::Whole,
         status: ended.status,
         end: end_of(exchange, ended),
+        code: ended.code,
         attempts: tried(exchange),
         routed: if exchange.attempts.len() > 1 {
             "fallback"

@@ -75,6 +75,10 @@ pub fn parse(body: &[u8], streams: Streams) -> Result<Request, Refusal> {
     let text = std::str::from_utf8(body).map_err(|error| {
         Refusal::invalid_json(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    // serde would take a list for the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(Refusal::invalid_json("it is not an object"));
+    }
     let fields: Fields<'_> =
         serde_json::from_str(text).map_err(|error| Refusal::invalid_json(&error.to_string()))?;
     let raw_model = fields

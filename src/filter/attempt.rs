@@ -1,0 +1,227 @@
+//! The attempt role: what Envoy calls for each attempt at a provider.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
+use tollgate_core::config;
+use tollgate_core::head::{self, Edit, Head};
+use tollgate_core::refusal::Refusal;
+use tollgate_core::sse;
+
+use crate::host::{self, Bytes, Headers};
+use crate::meeting::{self, Handle, Shared};
+
+/// One attempt.
+pub(crate) struct Stream {
+    place: Rc<config::Attempt>,
+    attempt: Attempt,
+    shared: Option<Handle>,
+}
+
+impl Stream {
+    pub(crate) fn new(place: Rc<config::Attempt>) -> Self {
+        Self {
+            place,
+            attempt: Attempt::new(),
+            shared: None,
+        }
+    }
+
+    /// The request this attempt belongs to. The header of its name is gone after the first attempt, since
+    /// all attempts of a cluster share one header map; the property costs more, and stays.
+    fn meet() -> (Option<Handle>, Headmap) {
+        match Headers::Request.get(head::EXCHANGE) {
+            Some(name) => (meeting::find(&name), Headmap::AsSent),
+            None => {
+                let name = host::property("tollgate_exchange").unwrap_or_default();
+                (meeting::find(&name), Headmap::Used)
+            }
+        }
+    }
+
+    fn send(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<(), Refusal> {
+        let send = self
+            .attempt
+            .request_head(&mut shared.exchange, &self.place, host::now())?;
+        if headmap == Headmap::Used {
+            restore(shared);
+        }
+        write_head(&send, &self.place)
+            .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
+    }
+}
+
+/// Whether an earlier attempt has written into the header map.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Headmap {
+    AsSent,
+    Used,
+}
+
+fn restore(shared: &Shared) {
+    let Ok(current) = Headers::Request.read() else {
+        return;
+    };
+    let (original, current) = (shared.head.pairs(), current.pairs());
+    for edit in head::restore(Head(&original), Head(&current)) {
+        match edit {
+            Edit::Remove(name) => Headers::Request.remove(name),
+            Edit::Set(name, value) => {
+                let _ = Headers::Request.set(name, value);
+            }
+        }
+    }
+}
+
+fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> {
+    let set = |name: &str, value: &str| Headers::Request.set(name.as_bytes(), value.as_bytes());
+    set(":path", &send.path)?;
+    set(":authority", &send.authority)?;
+    set("content-length", &send.content_length.to_string())?;
+    // A compressed reply could not be read; without this header a provider may choose.
+    set("accept-encoding", "identity")?;
+    match place {
+        config::Attempt::Cluster { .. } => {
+            Headers::Request.remove(head::EXCHANGE.as_bytes());
+            if let Some(next) = &send.next_cluster {
+                host::set_property("tollgate_next", next.as_bytes())?;
+            }
+            Ok(())
+        }
+        // The inner listener's route takes both private headers out itself.
+        config::Attempt::Hop => {
+            set(head::CLUSTER, &send.cluster)?;
+            host::clear_route_cache()
+        }
+    }
+}
+
+#[expect(
+    clippy::fn_params_excessive_bools,
+    reason = "this is where the host's boolean gets its name"
+)]
+fn follows(end_of_stream: bool) -> Follows {
+    if end_of_stream {
+        Follows::Nothing
+    } else {
+        Follows::More
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let (shared, headmap) = Self::meet();
+        let Some(shared) = shared else {
+            // The VM of the gateway role died with its request, or someone else routed here.
+            let refusal = Refusal::internal("this attempt belongs to no request");
+            return refuse(&refusal);
+        };
+        let sent = match shared.try_borrow_mut() {
+            Ok(mut shared) => self.send(&mut shared, headmap),
+            Err(_) => Err(Refusal::internal("the request is in use")),
+        };
+        self.shared = Some(shared);
+        match sent {
+            Ok(()) => Action::Continue,
+            Err(refusal) => refuse(&refusal),
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if !end_of_stream {
+            return Action::Pause;
+        }
+        let Some(shared) = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.try_borrow().ok())
+        else {
+            return Action::Continue;
+        };
+        let body = Attempt::request_body(&shared.exchange, || Bytes::Request.read(size));
+        if let Some(body) = body
+            && Bytes::Request.write(&body).is_err()
+        {
+            return refuse(&Refusal::internal(
+                "Envoy did not take the body of an attempt",
+            ));
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let Some(mut shared) = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.try_borrow_mut().ok())
+        else {
+            return Action::Continue;
+        };
+        let Ok(reply) = Headers::Reply.read() else {
+            return Action::Continue;
+        };
+        let attempt = &mut self.attempt;
+        let step = reply
+            .with(|head| attempt.reply_head(&mut shared.exchange, head, follows(end_of_stream)));
+        for (name, _) in reply.pairs() {
+            if head::kept_back(name) {
+                Headers::Reply.remove(name);
+            }
+        }
+        if self.attempt.may_rewrite() {
+            Headers::Reply.remove(b"content-length");
+        }
+        match step {
+            HeadStep::Release => Action::Continue,
+            HeadStep::Hold => Action::Pause,
+            HeadStep::Retry => retry(),
+        }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(mut shared) = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.try_borrow_mut().ok())
+        else {
+            return Action::Continue;
+        };
+        let bytes = Bytes::Reply.read(size);
+        let step = self.attempt.reply_body(
+            &mut shared.exchange,
+            &bytes,
+            follows(end_of_stream),
+            host::now(),
+        );
+        match step {
+            BodyStep::Hold => Action::Pause,
+            BodyStep::Retry => retry(),
+            BodyStep::Pass(sse::Output::Same) => Action::Continue,
+            BodyStep::Pass(sse::Output::Changed(bytes)) => {
+                let _ = Bytes::Reply.write(&bytes);
+                Action::Continue
+            }
+        }
+    }
+}
+
+/// Envoy asks the next target when it sees this status; the gateway role puts back the true one.
+fn retry() -> Action {
+    let _ = Headers::Reply.set(b":status", b"503");
+    Action::Continue
+}
+
+/// From here Envoy takes no other way: the caller gets this at once.
+fn refuse(refusal: &Refusal) -> Action {
+    let answer = refusal.answer(config::Dialect::Openai);
+    let _ = host::answer(
+        answer.status,
+        &[("content-type", "application/json")],
+        &answer.body,
+    );
+    Action::Pause
+}

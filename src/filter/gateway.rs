@@ -1,0 +1,296 @@
+//! The gateway role: what Envoy calls once per request.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use tollgate_core::config::Gateway;
+use tollgate_core::gateway::{Admission, Input, Step, reply_head};
+use tollgate_core::handoff::{Ending, Exchange};
+use tollgate_core::head;
+use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::refusal::{Answer, Refusal};
+use tollgate_core::request::Reply;
+use tollgate_core::units::Timestamp;
+
+use crate::counters::Counters;
+use crate::host::{self, Bytes, Headers, RawHead};
+use crate::meeting::{self, Handle, Shared};
+
+/// One configuration, and what belongs to it.
+pub(crate) struct Settings {
+    config: Rc<Gateway>,
+    counters: Counters,
+}
+
+impl Settings {
+    pub(crate) fn new(config: Gateway) -> Self {
+        Self {
+            config: Rc::new(config),
+            counters: Counters::default(),
+        }
+    }
+}
+
+/// Whether a reply is known to have reached its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    Whole,
+    Unknown,
+}
+
+/// One request.
+pub(crate) struct Stream {
+    settings: Rc<Settings>,
+    admission: Admission,
+    head: RawHead,
+    meeting: Option<(String, Handle)>,
+    /// What the caller gets; 0 until then.
+    status: u16,
+    /// Why, if it is not what it asked for.
+    code: Option<&'static str>,
+}
+
+impl Stream {
+    pub(crate) fn new(settings: Rc<Settings>) -> Self {
+        let admission = Admission::new(Rc::clone(&settings.config));
+        Self {
+            settings,
+            admission,
+            head: RawHead::default(),
+            meeting: None,
+            status: 0,
+            code: None,
+        }
+    }
+
+    fn perform(&mut self, step: Option<Step>) -> Action {
+        match step {
+            None => Action::Continue,
+            Some(Step::AwaitBody) => Action::Pause,
+            Some(Step::Answer(answer)) => self.answer(&answer),
+            Some(Step::Forward(exchange)) => self.forward(*exchange),
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Action {
+        self.status = answer.status;
+        self.code = answer.code;
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(
+            answer
+                .headers
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        let trace = self.trace();
+        if self.settings.config.telemetry.response_headers && !trace.is_empty() {
+            headers.push(("x-tollgate-trace-id", &trace));
+        }
+        // Without an answer the request must not go on either: it stays held until Envoy's timeout.
+        let _ = host::answer(answer.status, &headers, &answer.body);
+        Action::Pause
+    }
+
+    fn trace(&self) -> String {
+        self.admission.known.trace.clone()
+    }
+
+    fn forward(&mut self, exchange: Exchange) -> Action {
+        let kind = match exchange.request.reply {
+            Reply::Whole => meeting::WHOLE,
+            Reply::Streamed(_) => meeting::STREAMED,
+        };
+        let retries = exchange.attempts_max().saturating_sub(1);
+        let timeout_ms = exchange.attempt_timeout_ms();
+        let first = exchange
+            .target(0)
+            .map(|(_, provider)| provider.cluster.clone());
+        self.strip();
+        let shared = Shared {
+            exchange,
+            head: std::mem::take(&mut self.head),
+        };
+        let sent = first
+            .zip(meeting::open(kind, shared))
+            .and_then(|(cluster, (name, handle))| {
+                let headers = [
+                    ("x-envoy-max-retries", retries.to_string()),
+                    (
+                        "x-envoy-upstream-rq-per-try-timeout-ms",
+                        timeout_ms.to_string(),
+                    ),
+                    (head::EXCHANGE, name.clone()),
+                ];
+                self.meeting = Some((name.clone(), handle));
+                for (header, value) in &headers {
+                    Headers::Request
+                        .set(header.as_bytes(), value.as_bytes())
+                        .ok()?;
+                }
+                host::set_property("tollgate_exchange", name.as_bytes()).ok()?;
+                host::set_property("tollgate_next", cluster.as_bytes()).ok()?;
+                host::clear_route_cache().ok()
+            });
+        match sent {
+            Some(()) => Action::Continue,
+            None => {
+                let refusal = Refusal::internal("Envoy did not take the request");
+                self.answer(&refusal.answer(tollgate_core::config::Dialect::Openai))
+            }
+        }
+    }
+
+    /// Takes out of the head what must not travel on.
+    fn strip(&self) {
+        for (name, _) in self.head.pairs() {
+            if !head::forwards(name) {
+                Headers::Request.remove(name);
+            }
+        }
+    }
+
+    /// What a caller may want to know of who answered.
+    fn tell(&self, exchange: &Exchange) {
+        if !self.settings.config.telemetry.response_headers {
+            return;
+        }
+        let set = |name: &str, value: &str| {
+            let _ = Headers::Reply.set(name.as_bytes(), value.as_bytes());
+        };
+        if let Some((_, target, provider)) = exchange.last() {
+            set("x-tollgate-provider", &provider.name);
+            set("x-tollgate-model", &target.model);
+        }
+        set("x-tollgate-attempts", &exchange.attempts.len().to_string());
+        if !exchange.trace.is_empty() {
+            set("x-tollgate-trace-id", &exchange.trace);
+        }
+    }
+
+    fn ended(&self, now: Timestamp, reply: Completeness) -> Ended {
+        Ended {
+            now,
+            status: self.status,
+            code: self.code,
+            broken_by: self.broken_by(reply),
+        }
+    }
+
+    /// Who broke off a reply that is not complete. Only then is Envoy asked.
+    fn broken_by(&self, reply: Completeness) -> BrokenBy {
+        if reply == Completeness::Whole {
+            return BrokenBy::Nobody;
+        }
+        // DownstreamConnectionTermination, the bit behind `DC` in Envoy's access log.
+        const CALLER_LEFT: u64 = 0x4000;
+        let flags = host::property("response\0flags")
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
+        if flags & CALLER_LEFT != 0 {
+            BrokenBy::Caller
+        } else if flags != 0 {
+            BrokenBy::Provider
+        } else {
+            BrokenBy::Nobody
+        }
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        // Whoever names an exchange himself is not one of ours.
+        Headers::Request.remove(head::EXCHANGE.as_bytes());
+        self.head = Headers::Request.read().unwrap_or_default();
+        let now = host::now();
+        let admission = &mut self.admission;
+        let step = self
+            .head
+            .with(|head| admission.on(Input::Head { head, now }));
+        let step = match step {
+            Some(Step::AwaitBody) if end_of_stream => self.admission.on(Input::Body(Vec::new())),
+            step => step,
+        };
+        self.perform(step)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let input = if end_of_stream {
+            Input::Body(Bytes::Request.read(size))
+        } else {
+            Input::BodyGrows {
+                bytes: u64::try_from(size).unwrap_or(u64::MAX),
+            }
+        };
+        let step = self.admission.on(input);
+        self.perform(step)
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Some((_, handle)) = self.meeting.as_ref().filter(|_| self.status == 0) else {
+            // Our own answer on its way out.
+            return Action::Continue;
+        };
+        let handle = Rc::clone(handle);
+        let Ok(mut shared) = handle.try_borrow_mut() else {
+            return Action::Continue;
+        };
+        let status = Headers::Reply
+            .get(":status")
+            .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
+            .unwrap_or(0);
+        match reply_head(&mut shared.exchange, status, host::now()) {
+            None => {
+                self.status = status;
+                self.tell(&shared.exchange);
+                Action::Continue
+            }
+            Some(answer) => self.answer(&answer),
+        }
+    }
+
+    fn on_log(&mut self) {
+        let now = host::now();
+        let config = Rc::clone(&self.settings.config);
+        let (line, samples) = match &self.meeting {
+            Some((_, handle)) => {
+                let Ok(shared) = handle.try_borrow() else {
+                    return;
+                };
+                let reply = match shared.exchange.progress.ending {
+                    Ending::Complete => Completeness::Whole,
+                    Ending::Failed | Ending::Open => Completeness::Unknown,
+                };
+                let ended = self.ended(now, reply);
+                let (record, samples) = record::of_forwarded(&shared.exchange, ended);
+                (record.line(), samples)
+            }
+            None => {
+                let reply = if self.status > 0 {
+                    Completeness::Whole
+                } else {
+                    Completeness::Unknown
+                };
+                let ended = self.ended(now, reply);
+                let (record, samples) = record::of_answered(&config, &self.admission.known, ended);
+                (record.line(), samples)
+            }
+        };
+        let _ = host::set_property("tollgate_record", line.as_bytes());
+        self.settings.counters.count(&config, &samples);
+        if let Some((name, _)) = &self.meeting {
+            meeting::close(name);
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// `on_log` closes the meeting; a request that never got so far closes it here.
+    fn drop(&mut self) {
+        if let Some((name, _)) = &self.meeting {
+            meeting::close(name);
+        }
+    }
+}

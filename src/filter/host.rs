@@ -1,0 +1,383 @@
+//! The border to Envoy: the only file that names host calls.
+//!
+//! The SDK's wrappers panic on statuses that real Envoy returns (a header map that is gone, a cluster
+//! that is unknown), and one panic kills the VM of a worker for everybody. Here every call says whether
+//! it worked, and what comes back is bytes, since headers need not be UTF-8.
+#![allow(
+    unsafe_code,
+    reason = "host calls pass pointers; everything else is safe"
+)]
+
+use std::ptr;
+
+use proxy_wasm::types::{BufferType, MapType, MetricType};
+use tollgate_core::head::Head;
+use tollgate_core::units::Timestamp;
+
+const OK: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        data_size: usize,
+    ) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_get_current_time_nanoseconds(now: *mut u64) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+/// A host call that did not work. There is nothing in it that could help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed;
+
+type Result<T> = std::result::Result<T, Failed>;
+
+fn done(status: u32) -> Result<()> {
+    if status == OK { Ok(()) } else { Err(Failed) }
+}
+
+/// Takes over what the host put into our memory through the SDK's allocator.
+fn taken(status: u32, data: *mut u8, size: usize) -> Result<Vec<u8>> {
+    done(status)?;
+    if data.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host allocated exactly `size` bytes by `proxy_on_memory_allocate`, which hands out the
+    // buffer of a `Vec<u8>` of that capacity, and filled all of them.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Which header map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Headers {
+    Request,
+    Reply,
+}
+
+impl Headers {
+    fn id(self) -> u32 {
+        let map = match self {
+            Self::Request => MapType::HttpRequestHeaders,
+            Self::Reply => MapType::HttpResponseHeaders,
+        };
+        number(map)
+    }
+
+    /// All of them in one call, still in the host's form.
+    pub(crate) fn read(self) -> Result<RawHead> {
+        let (mut data, mut size) = (ptr::null_mut(), 0);
+        // SAFETY: both pointers are valid for writing.
+        let status = unsafe { proxy_get_header_map_pairs(self.id(), &raw mut data, &raw mut size) };
+        taken(status, data, size).map(RawHead)
+    }
+
+    pub(crate) fn get(self, name: &str) -> Option<Vec<u8>> {
+        let (mut data, mut size) = (ptr::null_mut(), 0);
+        // SAFETY: the name is valid for reading, the rest for writing.
+        let status = unsafe {
+            proxy_get_header_map_value(
+                self.id(),
+                name.as_ptr(),
+                name.len(),
+                &raw mut data,
+                &raw mut size,
+            )
+        };
+        taken(status, data, size)
+            .ok()
+            .filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn set(self, name: &[u8], value: &[u8]) -> Result<()> {
+        // SAFETY: name and value are valid for reading.
+        done(unsafe {
+            proxy_replace_header_map_value(
+                self.id(),
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        })
+    }
+
+    /// Harmless where there is none of that name.
+    pub(crate) fn remove(self, name: &[u8]) {
+        // SAFETY: the name is valid for reading.
+        let _ = unsafe { proxy_remove_header_map_value(self.id(), name.as_ptr(), name.len()) };
+    }
+}
+
+/// Headers as the host serialises them: the number of pairs, the sizes of names and values, then each
+/// name and value followed by a zero byte.
+#[derive(Debug, Default)]
+pub(crate) struct RawHead(Vec<u8>);
+
+impl RawHead {
+    /// What is cut short is left out.
+    pub(crate) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        let read = |at: usize| -> Option<usize> {
+            let bytes = self.0.get(at..at.checked_add(4)?)?;
+            usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+        };
+        let count = read(0).unwrap_or(0).min(self.0.len() / 8);
+        let mut pairs = Vec::with_capacity(count);
+        let mut at = count.saturating_mul(8).saturating_add(4);
+        for index in 0..count {
+            let sizes = index.saturating_mul(8).saturating_add(4);
+            let Some(pair) =
+                read(sizes)
+                    .zip(read(sizes.saturating_add(4)))
+                    .and_then(|(name, value)| {
+                        let name_end = at.checked_add(name)?;
+                        let value_start = name_end.checked_add(1)?;
+                        let value_end = value_start.checked_add(value)?;
+                        let pair = (
+                            self.0.get(at..name_end)?,
+                            self.0.get(value_start..value_end)?,
+                        );
+                        at = value_end.checked_add(1)?;
+                        Some(pair)
+                    })
+            else {
+                break;
+            };
+            pairs.push(pair);
+        }
+        pairs
+    }
+
+    /// Gives `look` the head in the core's form.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(Head<'_>) -> T) -> T {
+        look(Head(&self.pairs()))
+    }
+}
+
+/// Which body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bytes {
+    Request,
+    Reply,
+}
+
+impl Bytes {
+    fn id(self) -> u32 {
+        let buffer = match self {
+            Self::Request => BufferType::HttpRequestBody,
+            Self::Reply => BufferType::HttpResponseBody,
+        };
+        number(buffer)
+    }
+
+    /// What there is of it in this callback.
+    pub(crate) fn read(self, size: usize) -> Vec<u8> {
+        if size == 0 {
+            return Vec::new();
+        }
+        let (mut data, mut taken_size) = (ptr::null_mut(), 0);
+        // SAFETY: both pointers are valid for writing.
+        let status = unsafe {
+            proxy_get_buffer_bytes(self.id(), 0, size, &raw mut data, &raw mut taken_size)
+        };
+        taken(status, data, taken_size).unwrap_or_default()
+    }
+
+    /// Replaces all of it.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the bytes are valid for reading.
+        done(unsafe {
+            proxy_set_buffer_bytes(self.id(), 0, usize::MAX, bytes.as_ptr(), bytes.len())
+        })
+    }
+}
+
+/// A property of the request or of Envoy. Path elements are separated by zero bytes.
+pub(crate) fn property(path: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: the path is valid for reading, the rest for writing.
+    let status =
+        unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size).ok()
+}
+
+/// Writes filter state: `wasm.<name>` for Envoy's own configuration.
+pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<()> {
+    // SAFETY: name and value are valid for reading.
+    done(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Makes Envoy choose the route again.
+pub(crate) fn clear_route_cache() -> Result<()> {
+    let name = "clear_route_cache";
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: the name is valid for reading, there is no argument, the rest is valid for writing.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            ptr::null(),
+            0,
+            &raw mut data,
+            &raw mut size,
+        )
+    };
+    taken(status, data, size).map(drop)
+}
+
+/// Answers the caller in place of a provider.
+pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
+    let headers = serialised(headers);
+    let details = "tollgate";
+    // SAFETY: all four are valid for reading.
+    done(unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        )
+    })
+}
+
+fn serialised(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(256);
+    let number = |value: usize, bytes: &mut Vec<u8>| {
+        bytes.extend_from_slice(&u32::try_from(value).unwrap_or_default().to_le_bytes());
+    };
+    number(headers.len(), &mut bytes);
+    for (name, value) in headers {
+        number(name.len(), &mut bytes);
+        number(value.len(), &mut bytes);
+    }
+    for (name, value) in headers {
+        for text in [name, value] {
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+/// Envoy's clock.
+pub(crate) fn now() -> Timestamp {
+    let mut now = 0;
+    // SAFETY: the pointer is valid for writing.
+    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut now) };
+    Timestamp(now)
+}
+
+/// Envoy's id for a series; the same name gives the same id.
+pub(crate) fn define(kind: tollgate_core::metrics::Kind, name: &str) -> Result<u32> {
+    let kind = match kind {
+        tollgate_core::metrics::Kind::Counter => MetricType::Counter,
+        tollgate_core::metrics::Kind::Histogram => MetricType::Histogram,
+    };
+    let mut id = 0;
+    // SAFETY: the name is valid for reading, the id for writing.
+    done(unsafe { proxy_define_metric(number(kind), name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+/// Adds to a counter.
+pub(crate) fn increment(id: u32, by: u64) {
+    // SAFETY: there are no pointers.
+    let _ = unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
+}
+
+/// Adds a value to a distribution.
+pub(crate) fn observe(id: u32, value: u64) {
+    // SAFETY: there are no pointers.
+    let _ = unsafe { proxy_record_metric(id, value) };
+}
+
+/// The host's number of an enumeration of the SDK.
+fn number(of: impl Numbered) -> u32 {
+    of.number()
+}
+
+trait Numbered {
+    fn number(self) -> u32;
+}
+
+impl Numbered for MapType {
+    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
+    fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl Numbered for BufferType {
+    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
+    fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl Numbered for MetricType {
+    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
+    fn number(self) -> u32 {
+        self as u32
+    }
+}

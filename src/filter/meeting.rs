@@ -1,0 +1,68 @@
+//! Where the two roles of a request meet: in the memory of the worker's VM, under a number.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tollgate_core::handoff::Exchange;
+
+use crate::host::{self, RawHead};
+
+/// What the gateway role leaves for the attempts.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) exchange: Exchange,
+    /// The head as the caller sent it, to start each attempt from.
+    pub(crate) head: RawHead,
+}
+
+/// Held by the gateway role for as long as its request lives, and by each attempt while it runs.
+pub(crate) type Handle = Rc<RefCell<Shared>>;
+
+#[derive(Default)]
+struct Table {
+    /// Unlike those of a VM that died: an attempt of its requests must not meet a stranger.
+    epoch: u64,
+    last: u64,
+    waiting: BTreeMap<String, Handle>,
+}
+
+thread_local! {
+    static TABLE: RefCell<Table> = RefCell::default();
+}
+
+/// The reply is a stream: Envoy picks the route that watches for silence.
+pub(crate) const STREAMED: char = 's';
+/// The reply comes in one piece, after any silence.
+pub(crate) const WHOLE: char = 'p';
+
+/// Puts a request where its attempts find it; gives its name. None if the table is in use, which
+/// only a callback inside a callback could cause.
+pub(crate) fn open(kind: char, shared: Shared) -> Option<(String, Handle)> {
+    TABLE.with(|table| {
+        let mut table = table.try_borrow_mut().ok()?;
+        if table.epoch == 0 {
+            table.epoch = host::now().0.max(1);
+        }
+        table.last = table.last.wrapping_add(1);
+        let name = format!("{kind}-{:x}-{:x}", table.epoch, table.last);
+        let handle = Rc::new(RefCell::new(shared));
+        table.waiting.insert(name.clone(), Rc::clone(&handle));
+        Some((name, handle))
+    })
+}
+
+/// The request of this name, if it lives in this VM.
+pub(crate) fn find(name: &[u8]) -> Option<Handle> {
+    let name = std::str::from_utf8(name).ok()?;
+    TABLE.with(|table| table.try_borrow().ok()?.waiting.get(name).map(Rc::clone))
+}
+
+/// The request is over.
+pub(crate) fn close(name: &str) {
+    TABLE.with(|table| {
+        if let Ok(mut table) = table.try_borrow_mut() {
+            table.waiting.remove(name);
+        }
+    });
+}
