@@ -1,3 +1,4 @@
 //! What the command line tool does, as a library, so that tests and benchmarks use the same code.
 
 pub mod fake;
+pub mod render;
