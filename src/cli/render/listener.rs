@@ -53,9 +53,11 @@ filter_chains:
       server_name: tollgate
       generate_request_id: true
       use_remote_address: true
-      # Nobody is internal: x-envoy-* of any client is dropped, wherever it connects from.
+      # Nobody is internal (that address is nobody's): x-envoy-* of any client is dropped.
       internal_address_config:
-        unix_sockets: false
+        cidr_ranges:
+        - address_prefix: 255.255.255.255
+          prefix_len: 32
       normalize_path: true
       merge_slashes: true
       path_with_escaped_slashes_action: REJECT_REQUEST

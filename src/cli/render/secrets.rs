@@ -39,7 +39,7 @@ pub(super) fn files(
                 readers: Readers::Owner,
             }),
             Err((found, fix)) => problems.push(Problem {
-                at: format!("providers.{}.api_key", provider.name),
+                at: format!("providers.{}.key", provider.name),
                 line: 0,
                 found,
                 fix,

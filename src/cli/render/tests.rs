@@ -176,9 +176,9 @@ fn every_secret_that_is_missing_is_named_with_its_cure() {
     assert_eq!(
         told,
         [
-            "providers.alpha.api_key: the environment variable NOT_SET is not set; \
+            "providers.alpha.key: the environment variable NOT_SET is not set; \
              export NOT_SET=<the provider's key>",
-            "providers.beta.api_key: the key file /nowhere/beta.key cannot be read: \
+            "providers.beta.key: the key file /nowhere/beta.key cannot be read: \
              No such file or directory (os error 2); \
              put the provider's key into /nowhere/beta.key, or name another file",
         ]
