@@ -2,6 +2,8 @@
 
 use tollgate_core::config::deploy::Problem;
 
+pub mod check;
+pub mod fake;
 pub mod render;
 pub mod up;
 

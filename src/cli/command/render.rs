@@ -28,7 +28,11 @@ pub struct Args {
     #[arg(long, value_name = "VERSION", default_value_t = EnvoyVersion::NEWEST, value_parser = supported)]
     pub envoy_version: EnvoyVersion,
     /// Where the filter stands at run time.
-    #[arg(long, value_name = "PATH", default_value = "/etc/tollgate/tollgate.wasm")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/etc/tollgate/tollgate.wasm"
+    )]
     pub wasm: PathBuf,
     /// Where DIR stands at run time, if not where it is now.
     #[arg(long, value_name = "PATH")]

@@ -12,18 +12,24 @@ const PATIENCE_MS: u64 = 60_000;
 
 /// The routes of the outer listener: a streamed exchange, and everything else.
 pub(super) fn outer(checked: &Checked, options: &Options) -> String {
-    let idle = checked.deployment.idle_timeout_ms;
+    let idle_ms = checked.deployment.idle_timeout_ms;
+    // Envoy's clock for silence runs before the first token as well: let it not strike before the
+    // filter's own, which is each provider's.
+    let first_tokens = checked.gateway.providers.iter();
+    let silence_ms = first_tokens
+        .map(|provider| provider.first_token_timeout_ms)
+        .fold(idle_ms, u64::max);
     let cluster = match options.version.mode() {
         Mode::Matcher => matcher(&checked.gateway.providers),
         Mode::Hop => format!("cluster: {HOP}"),
     };
     let streamed_ms = longest_chain_ms(checked, |provider| {
-        provider.first_token_timeout_ms.saturating_add(idle)
+        provider.first_token_timeout_ms.saturating_add(idle_ms)
     });
     let plain_ms = longest_chain_ms(checked, |provider| provider.reply_timeout_ms);
     let streamed = Route {
         idle_ms: streamed_ms,
-        per_try_idle_ms: Some(idle),
+        per_try_idle_ms: Some(silence_ms),
         cluster: &cluster,
         mode: options.version.mode(),
     };

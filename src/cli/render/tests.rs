@@ -215,7 +215,7 @@ fn a_request_that_is_still_being_tried_is_not_idle() {
     for want in [
         "idle_timeout: 195s",
         "idle_timeout: 420s",
-        "per_try_idle_timeout: 15s",
+        "per_try_idle_timeout: 30s",
     ] {
         assert!(envoy.contains(want), "{want}\n{envoy}");
     }

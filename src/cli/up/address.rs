@@ -15,12 +15,14 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Where a client connects: who listens everywhere is reached over loopback.
 pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+    if !listen.ip().is_unspecified() {
+        return listen;
+    }
+    let loopback = match listen {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
-    SocketAddr::new(ip, listen.port())
+    SocketAddr::new(loopback, listen.port())
 }
 
 /// Returns when the filter answers.

@@ -25,7 +25,11 @@ pub(super) struct Envoy {
 }
 
 impl Envoy {
-    pub(super) fn start(program: &Path, directory: &Path, options: &Options) -> Result<Self, String> {
+    pub(super) fn start(
+        program: &Path,
+        directory: &Path,
+        options: &Options,
+    ) -> Result<Self, String> {
         let log = log_file(directory);
         let log_to = File::create(&log)
             .map_err(|error| format!("cannot write {}: {error}", log.display()))?;
@@ -68,7 +72,10 @@ impl Envoy {
         if words.is_empty() {
             return format!("{what}; its log is empty: {place}");
         }
-        format!("{what}; its log ({place}) ends with\n  {}", words.join("\n  "))
+        format!(
+            "{what}; its log ({place}) ends with\n  {}",
+            words.join("\n  ")
+        )
     }
 
     /// Asks it to stop, then insists.
@@ -96,7 +103,11 @@ fn last_words(log: &str) -> Vec<String> {
         levels.iter().any(|level| line.contains(level))
     };
     let told: Vec<&&str> = lines.iter().filter(trouble).collect();
-    let told = if told.is_empty() { lines.iter().collect() } else { told };
+    let told = if told.is_empty() {
+        lines.iter().collect()
+    } else {
+        told
+    };
     let skipped = told.len().saturating_sub(LAST_LINES);
     told.into_iter()
         .skip(skipped)
@@ -111,7 +122,8 @@ pub fn exec_with_parent(parent: u32, program: &Path, arguments: &[String]) -> io
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
-    let is_parent = |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).is_ok_and(|pid| pid == parent);
+    let is_parent =
+        |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).is_ok_and(|pid| pid == parent);
     if !getppid().is_some_and(is_parent) {
         return io::Error::other("the parent has ended already");
     }

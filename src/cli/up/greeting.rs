@@ -40,10 +40,7 @@ pub(super) fn text(checked: &Checked, environment: Environment<'_>) -> String {
 }
 
 /// A key in clear, if one is known and belongs to this configuration.
-fn known_key<'a>(
-    checked: &'a Checked,
-    environment: Environment<'_>,
-) -> Option<(String, &'a Key)> {
+fn known_key<'a>(checked: &'a Checked, environment: Environment<'_>) -> Option<(String, &'a Key)> {
     let candidates = [environment("TOLLGATE_DEMO_KEY"), Some(DEMO_KEY.to_owned())];
     candidates.into_iter().flatten().find_map(|clear| {
         let hash = sha256(&clear);
@@ -64,7 +61,11 @@ fn model<'a>(checked: &'a Checked, key: Option<&Key>) -> Option<&'a str> {
         Some(models) => models.iter().any(|model| model == name),
         None => true,
     };
-    let mut names = checked.gateway.models.iter().map(|model| model.name.as_str());
+    let mut names = checked
+        .gateway
+        .models
+        .iter()
+        .map(|model| model.name.as_str());
     names.find(|name| allowed(name))
 }
 
@@ -75,8 +76,8 @@ fn in_single_quotes(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_core::config::{Gateway, Model};
     use tollgate_core::config::deploy::{AccessLog, Deployment};
+    use tollgate_core::config::{Gateway, Model};
 
     use super::*;
 
@@ -115,7 +116,11 @@ mod tests {
         for (key, shown, model) in [
             ("sk-tg-demo", "Bearer sk-tg-demo\"", r#""model":"small""#),
             ("sk-tg-mine", "Bearer sk-tg-mine\"", r#""model":"small""#),
-            ("sk-tg-hidden", "Bearer $TOLLGATE_KEY\"", r#""model":"it'\''s large""#),
+            (
+                "sk-tg-hidden",
+                "Bearer $TOLLGATE_KEY\"",
+                r#""model":"it'\''s large""#,
+            ),
         ] {
             let text = text(&checked(key), &named);
             assert!(text.contains(shown) && text.contains(model), "{text}");

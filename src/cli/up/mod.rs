@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tollgate_core::config::deploy::Checked;
 
-use crate::fake::Fake;
+use crate::fake::{Fake, Settings};
 use crate::render::{self, Environment};
 
 mod address;
@@ -51,7 +51,7 @@ pub async fn up(
     ports::check_free(checked)?;
     let tools = Tools::find(options, environment).await?;
     let directory = prepare(checked, options, &tools, environment)?;
-    let _fakes = start_fakes(checked).await?;
+    let _fakes = start_fakes(checked)?;
     let mut envoy = Envoy::start(&tools.envoy, &directory, options)?;
 
     let outcome = tokio::select! {
@@ -80,7 +80,10 @@ async fn serve(
             }
         }
     }
-    #[allow(clippy::print_stdout, reason = "what a person at a terminal, and a test, waits for")]
+    #[allow(
+        clippy::print_stdout,
+        reason = "what a person at a terminal, and a test, waits for"
+    )]
     {
         println!("{}", greeting::text(checked, environment));
     }
@@ -109,14 +112,14 @@ fn prepare(
     Ok(base)
 }
 
-async fn start_fakes(checked: &Checked) -> Result<Vec<Fake>, String> {
+fn start_fakes(checked: &Checked) -> Result<Vec<Fake>, String> {
     let mut fakes = Vec::new();
     let providers = checked.gateway.providers.iter();
     for (provider, upstream) in providers.zip(&checked.deployment.upstreams) {
         let Some(address) = upstream.fake else {
             continue;
         };
-        let fake = Fake::start(address).await.map_err(|error| {
+        let fake = Fake::start(&address.to_string(), Settings::default()).map_err(|error| {
             let name = &provider.name;
             format!("cannot play providers.{name} at {address}: {error}")
         })?;

@@ -14,13 +14,16 @@ pub(super) fn check_free(checked: &Checked) -> Result<(), String> {
             ));
         }
         // Freed again at once; what takes it in between is told by Envoy's own log.
-        TcpListener::bind(address).map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => format!(
-                "{setting}: port {port} is taken on {ip}: stop what listens there, or write another port",
-                port = address.port(),
-                ip = address.ip(),
-            ),
-            _ => format!("{setting}: cannot listen on {address}: {error}"),
+        TcpListener::bind(address).map_err(|error| {
+            if error.kind() == ErrorKind::AddrInUse {
+                let (port, ip) = (address.port(), address.ip());
+                format!(
+                    "{setting}: port {port} is taken on {ip}: \
+                     stop what listens there, or write another port"
+                )
+            } else {
+                format!("{setting}: cannot listen on {address}: {error}")
+            }
         })?;
     }
     Ok(())

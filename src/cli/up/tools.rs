@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::Options;
-use crate::render::{EnvoyVersion, Environment, supported_range};
+use crate::render::{Environment, EnvoyVersion, supported_range};
 
 /// Envoy prints its version in milliseconds; what takes longer is something else.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
@@ -121,7 +121,10 @@ fn fetched() -> Vec<PathBuf> {
 }
 
 async fn fitting(program: &Path) -> Option<EnvoyVersion> {
-    version(program).await.ok().filter(|version| version.supported())
+    version(program)
+        .await
+        .ok()
+        .filter(|version| version.supported())
 }
 
 async fn version(program: &Path) -> Result<EnvoyVersion, String> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use super::Gateway;
 
+pub use super::problem::Problem;
+
 /// A whole `gateway.yaml`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -85,17 +87,4 @@ pub enum Secret {
     Env(String),
     /// A file; white space at its end does not count.
     File(PathBuf),
-}
-
-/// A mistake in the configuration: where, what stands there, what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// As a path: `models.small.targets[1].provider`.
-    pub at: String,
-    /// The line in the file, from 1; 0 where there is none.
-    pub line: usize,
-    /// What is wrong with what stands there.
-    pub found: String,
-    /// What to write instead.
-    pub fix: String,
 }

@@ -5,7 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::PricePerMillion;
 
+pub mod check;
 pub mod deploy;
+pub mod node;
+pub mod problem;
+pub mod raw;
+mod reader;
+mod scalar;
+mod suggest;
+mod url;
 
 /// What Envoy hands a plugin when it starts: which of the two roles it plays, and its share of
 /// the configuration.
@@ -72,6 +80,18 @@ pub struct Provider {
 pub enum Dialect {
     /// OpenAI's, and what follows it.
     Openai,
+}
+
+impl Dialect {
+    /// Every one there is.
+    pub const ALL: &'static [Self] = &[Self::Openai];
+
+    /// As written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+        }
+    }
 }
 
 /// A name that callers use, and who may answer to it.

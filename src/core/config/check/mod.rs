@@ -1,0 +1,322 @@
+//! From what is written to what is used: every mistake at once, each in its place. What depends
+//! on a mistake is not judged, so that one mistake is told once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::deploy::{AccessLog, Checked, Deployment};
+use super::node::Node;
+use super::problem::{Place, Problem, shown};
+use super::raw::{self, Given, Named, Written};
+use super::{Gateway, Model, Price, Target, Telemetry, suggest};
+
+mod key;
+mod name;
+mod port;
+mod provider;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
+const BODY_BYTES: u64 = 8 << 20;
+const IDLE_TIMEOUT_MS: u64 = 10_000;
+/// Every target may cost an attempt, and the caller waits for all of them.
+const TARGETS_MAX: usize = 16;
+
+/// Reads and checks a whole tree.
+pub fn check_tree(root: &Node) -> Result<Checked, Vec<Problem>> {
+    check(&raw::read(root))
+}
+
+/// The used form, or every mistake there is, in the order of the file.
+pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
+    let mut problems = written.problems.clone();
+    let addresses = port::check(written, &mut problems);
+    let (providers, upstreams) = provider::check(written, &mut problems);
+    let models = models(written, &mut problems);
+    let keys = key::check(written, &mut problems);
+    let listen = written.listen.written().map(|listen| &listen.value);
+    let gateway = Gateway {
+        body_bytes_max: listen.map_or(BODY_BYTES, |listen| listen.max_body.value_or(BODY_BYTES)),
+        providers,
+        models,
+        keys,
+        telemetry: telemetry(written),
+    };
+    let deployment = Deployment {
+        listen: addresses.listen,
+        admin: addresses.admin,
+        idle_timeout_ms: listen.map_or(IDLE_TIMEOUT_MS, |listen| {
+            listen.idle_timeout.value_or(IDLE_TIMEOUT_MS)
+        }),
+        access_log: access_log(written, &mut problems),
+        upstreams,
+    };
+    if problems.is_empty() {
+        return Ok(Checked {
+            gateway,
+            deployment,
+        });
+    }
+    problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));
+    problems.dedup();
+    Err(problems)
+}
+
+fn telemetry(written: &raw::Config) -> Telemetry {
+    let default = Telemetry::default();
+    match written.telemetry.written() {
+        None => default,
+        Some(Written { value, .. }) => Telemetry {
+            label_values_max: value.label_values_max.value_or(default.label_values_max),
+            response_headers: value.response_headers.value_or(default.response_headers),
+        },
+    }
+}
+
+fn access_log(written: &raw::Config, problems: &mut Vec<Problem>) -> AccessLog {
+    let telemetry = written.telemetry.written();
+    let Some(Written { place, value }) =
+        telemetry.and_then(|telemetry| telemetry.value.access_log.written())
+    else {
+        return AccessLog::Stdout;
+    };
+    match value.as_str() {
+        "stdout" => AccessLog::Stdout,
+        "off" => AccessLog::Off,
+        path if path.starts_with('/') => AccessLog::File(PathBuf::from(path)),
+        other => {
+            problems.push(place.problem(
+                format!("{} is neither `stdout`, `off` nor a path", shown(other)),
+                "write `stdout`, `off`, or a path that begins with `/`",
+            ));
+            AccessLog::Stdout
+        }
+    }
+}
+
+/// A map that must be there and hold something; reports it where it is not so.
+fn required<'written, T>(
+    given: &'written Given<Vec<T>>,
+    field: &str,
+    parent: &Place,
+    fix: &str,
+    problems: &mut Vec<Problem>,
+) -> &'written [T] {
+    match given {
+        Given::Mistaken => {}
+        Given::Absent => problems.push(parent.problem(format!("`{field}` is missing"), fix)),
+        Given::Written(written) if written.value.is_empty() => {
+            problems.push(written.place.problem(format!("`{field}` is empty"), fix));
+        }
+        Given::Written(written) => return &written.value,
+    }
+    &[]
+}
+
+/// A value that must be there.
+fn must<'written, T>(
+    given: &'written Given<T>,
+    field: &str,
+    parent: &Place,
+    fix: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<&'written Written<T>> {
+    if matches!(given, Given::Absent) {
+        problems.push(parent.problem(format!("`{field}` is missing"), fix));
+    }
+    given.written()
+}
+
+/// What models refer to, and what refers to them.
+struct Chains<'written> {
+    /// Position of each provider, by name; mistaken ones too, so that they are known. None where
+    /// nothing under `providers` can be read: then no name is called unknown.
+    providers: Option<BTreeMap<&'written str, usize>>,
+    prices: BTreeMap<&'written str, Price>,
+    /// `PROVIDER/MODEL` of every target.
+    targets: BTreeSet<String>,
+    /// Every target could be read, so a price without one is a mistake.
+    complete: bool,
+}
+
+fn models(written: &raw::Config, problems: &mut Vec<Problem>) -> Vec<Model> {
+    let named = required(
+        &written.models,
+        "models",
+        &Place::root(1),
+        "write at least one model: `models: {small: {targets: [{provider: NAME}]}}`",
+        problems,
+    );
+    let mut chains = Chains {
+        providers: positions_of(written),
+        prices: prices(written, problems),
+        targets: BTreeSet::new(),
+        complete: written.models.written().is_some(),
+    };
+    let mut models: Vec<Model> = named
+        .iter()
+        .filter_map(|named| model(named, &mut chains, problems))
+        .collect();
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    unused_prices(written, &chains, problems);
+    models
+}
+
+fn positions_of(written: &raw::Config) -> Option<BTreeMap<&str, usize>> {
+    let providers = written.providers.written()?;
+    let names = providers
+        .value
+        .iter()
+        .map(|named| named.name.value.as_str());
+    let positions: BTreeMap<&str, usize> = names.zip(0..).collect();
+    (!positions.is_empty()).then_some(positions)
+}
+
+fn model(
+    named: &Named<raw::Model>,
+    chains: &mut Chains<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Model> {
+    name::check(name::Kind::Model, &named.name, problems);
+    let Given::Written(body) = &named.body else {
+        chains.complete = false;
+        return None;
+    };
+    let written = required(
+        &body.value.targets,
+        "targets",
+        &named.name.place,
+        "write who answers: `targets: [{provider: NAME}]`",
+        problems,
+    );
+    chains.complete &= !written.is_empty();
+    if let (Given::Written(list), true) = (&body.value.targets, written.len() > TARGETS_MAX) {
+        problems.push(list.place.problem(
+            format!("{} targets are more than {TARGETS_MAX}", written.len()),
+            "keep those that are worth waiting for",
+        ));
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    for given in written {
+        let Some(target) = target(given, &named.name.value, chains, problems) else {
+            chains.complete = false;
+            continue;
+        };
+        let twin =
+            |other: &Target| (other.provider, &other.model) == (target.provider, &target.model);
+        match given.written() {
+            Some(given) if targets.iter().any(twin) => problems.push(given.place.problem(
+                "the same provider and model are a target of this model already",
+                "keep one of them",
+            )),
+            _ => targets.push(target),
+        }
+    }
+    Some(Model {
+        name: named.name.value.clone(),
+        targets,
+    })
+}
+
+fn target(
+    given: &Given<raw::Target>,
+    model_name: &str,
+    chains: &mut Chains<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Target> {
+    let written = given.written()?;
+    let model = match &written.value.model {
+        Given::Absent => Some(model_name.to_owned()),
+        Given::Mistaken => None,
+        Given::Written(model) => {
+            name::check(name::Kind::ProviderModel, model, problems);
+            Some(model.value.clone())
+        }
+    };
+    let provider = must(
+        &written.value.provider,
+        "provider",
+        &written.place,
+        "write who answers: `provider: NAME`, one of `providers`",
+        problems,
+    )?;
+    let known = chains.providers.as_ref()?;
+    let Some(position) = known.get(provider.value.as_str()) else {
+        let names = known.keys().copied();
+        problems.push(unknown("provider", "providers", provider, names));
+        return None;
+    };
+    let model = model?;
+    let full_name = format!("{}/{model}", provider.value);
+    let price = chains.prices.get(full_name.as_str()).copied();
+    chains.targets.insert(full_name);
+    Some(Target {
+        provider: *position,
+        model,
+        price,
+    })
+}
+
+/// A name that refers to nothing.
+fn unknown<'known>(
+    noun: &str,
+    section: &str,
+    name: &Written<String>,
+    known: impl Iterator<Item = &'known str>,
+) -> Problem {
+    let quoted = shown(&name.value);
+    let fix = match suggest::nearest(&name.value, known) {
+        Some(meant) => format!("write `{meant}`, or add {quoted} under `{section}`"),
+        None => format!("add {quoted} under `{section}`"),
+    };
+    name.place
+        .problem(format!("no {noun} is named {quoted}"), fix)
+}
+
+fn prices<'written>(
+    written: &'written raw::Config,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<&'written str, Price> {
+    let mut prices = BTreeMap::new();
+    for named in written.prices.written().iter().flat_map(|all| &all.value) {
+        let Given::Written(body) = &named.body else {
+            continue;
+        };
+        let place = &named.name.place;
+        let fix = "write dollars for a million tokens: `input: 0.15`, `output: 0.60`";
+        let input = must(&body.value.input, "input", place, fix, problems);
+        let output = must(&body.value.output, "output", place, fix, problems);
+        if let (Some(input), Some(output)) = (input, output) {
+            let optional = |given: &Given<_>| given.written().map(|written| written.value);
+            let price = Price {
+                input: input.value,
+                output: output.value,
+                cached_input: optional(&body.value.cached_input),
+                cache_write: optional(&body.value.cache_write),
+                reasoning: optional(&body.value.reasoning),
+            };
+            prices.insert(named.name.value.as_str(), price);
+        }
+    }
+    prices
+}
+
+fn unused_prices(written: &raw::Config, chains: &Chains<'_>, problems: &mut Vec<Problem>) {
+    if !chains.complete {
+        return;
+    }
+    for named in written.prices.written().iter().flat_map(|all| &all.value) {
+        let name = &named.name;
+        if chains.targets.contains(&name.value) {
+            continue;
+        }
+        let targets = chains.targets.iter().map(String::as_str);
+        let fix = match suggest::nearest(&name.value, targets) {
+            Some(meant) => format!("write `{meant}`, or remove it"),
+            None => "write `PROVIDER/MODEL` as a target has them, or remove it".to_owned(),
+        };
+        let found = format!("no target is {}", shown(&name.value));
+        problems.push(name.place.problem(found, fix));
+    }
+}

@@ -1,0 +1,78 @@
+//! A configuration file as a tree: what stands where. Whoever reads the file (YAML, one day
+//! something else) makes this; everything after it neither knows nor asks the format.
+
+/// One value and the line it begins on, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// In the file.
+    pub line: usize,
+    /// What stands there.
+    pub value: Value,
+}
+
+/// What stands at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Nothing was written, or `null`.
+    Empty,
+    /// Text, a number, a truth: all still as written.
+    Scalar(Scalar),
+    /// Things in order.
+    List(Vec<Node>),
+    /// Things by name, in order; a name may still occur twice.
+    Map(Vec<Entry>),
+    /// Reported already: whoever finds this keeps silent.
+    Mistaken,
+}
+
+/// A value that is not made of others. Numbers stay text, so that money never becomes a float.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// The value, with the environment filled in.
+    pub text: String,
+    /// As it stands in the file, where the environment was filled in. Messages show this, because
+    /// what the environment holds may be secret.
+    pub written: Option<String>,
+    /// Decides whether `true` is a truth or a word.
+    pub style: Style,
+}
+
+/// How a scalar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Bare.
+    Plain,
+    /// In quotes, or as a block: certainly text.
+    Quoted,
+}
+
+/// A name in a map, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub key: String,
+    /// Where the name stands.
+    pub line: usize,
+    /// What it stands for.
+    pub value: Node,
+}
+
+impl Node {
+    /// What kind of thing this is, for messages about what was expected instead.
+    pub(super) fn kind(&self) -> String {
+        match &self.value {
+            Value::Empty => "nothing".to_owned(),
+            Value::Scalar(scalar) => scalar.shown(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a mapping".to_owned(),
+            Value::Mistaken => "a mistake".to_owned(),
+        }
+    }
+}
+
+impl Scalar {
+    /// For messages: as written, never what the environment put in.
+    pub(super) fn shown(&self) -> String {
+        super::problem::shown(self.written.as_ref().unwrap_or(&self.text))
+    }
+}
