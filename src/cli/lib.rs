@@ -3,3 +3,5 @@
 pub mod command;
 pub mod config;
 pub mod fake;
+pub mod render;
+pub mod up;

@@ -1,3 +1,55 @@
 //! `tollgate`: one tool for everything outside the filter.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tollgate::command::{check, fake, render, up};
+
+/// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
+#[derive(Parser)]
+#[command(name = "tollgate", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Args),
+    Check(check::Args),
+    Render(render::Args),
+    Fake(fake::Args),
+    /// Becomes PROGRAM, which ends when PARENT ends.
+    #[command(hide = true)]
+    ExecWithParent {
+        parent: u32,
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up(args) => up::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Fake(args) => fake::run(&args),
+        Command::ExecWithParent {
+            parent,
+            program,
+            arguments,
+        } => {
+            let error = tollgate::up::exec_with_parent(parent, &program, &arguments);
+            Err(format!("cannot run {}: {error}", program.display()))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("tollgate: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

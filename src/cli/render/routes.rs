@@ -1,0 +1,187 @@
+//! Which way a request goes, how long it may be silent, and what is tried again.
+
+use tollgate_core::config::Provider;
+use tollgate_core::config::deploy::Checked;
+
+use super::listener::{HOP, held_bytes};
+use super::yaml::{items, nested, seconds, text};
+use super::{Mode, Options};
+
+/// Beyond what the attempts of a request may take together: room for what is no attempt.
+const PATIENCE_MS: u64 = 60_000;
+
+/// The routes of the outer listener: a streamed exchange, and everything else.
+pub(super) fn outer(checked: &Checked, options: &Options) -> String {
+    let idle_ms = checked.deployment.idle_timeout_ms;
+    // Envoy's clock for silence runs before the first token as well: let it not strike before the
+    // filter's own, which is each provider's.
+    let first_tokens = checked.gateway.providers.iter();
+    let silence_ms = first_tokens
+        .map(|provider| provider.first_token_timeout_ms)
+        .fold(idle_ms, u64::max);
+    let cluster = match options.version.mode() {
+        Mode::Matcher => matcher(&checked.gateway.providers),
+        Mode::Hop => format!("cluster: {HOP}"),
+    };
+    let streamed_ms = longest_chain_ms(checked, |provider| {
+        provider.first_token_timeout_ms.saturating_add(idle_ms)
+    });
+    let plain_ms = longest_chain_ms(checked, |provider| provider.reply_timeout_ms);
+    let streamed = Route {
+        idle_ms: streamed_ms,
+        per_try_idle_ms: Some(silence_ms),
+        cluster: &cluster,
+        mode: options.version.mode(),
+    };
+    let plain = Route {
+        idle_ms: plain_ms,
+        per_try_idle_ms: None,
+        ..streamed
+    };
+    format!(
+        r#"route_config:
+  name: tollgate
+  virtual_hosts:
+  - name: tollgate
+    domains: ["*"]
+    # Past it Envoy would forward a body, but could not send it again to the next provider.
+    request_body_buffer_limit: {held}
+    routes:
+    # The gateway role names the exchange: s-<id> is streamed, p-<id> is not.
+    - name: streamed
+      match:
+        prefix: /
+        headers:
+        - name: x-tollgate-exchange
+          string_match:
+            prefix: s-
+      {streamed}
+    - name: plain
+      match:
+        prefix: /
+      {plain}"#,
+        held = held_bytes(checked),
+        streamed = nested(6, &streamed.action()),
+        plain = nested(6, &plain.action()),
+    )
+}
+
+/// What all attempts of the longest chain may take one after the other: a request that is still
+/// being tried must not be cut as idle.
+fn longest_chain_ms(checked: &Checked, attempt_ms: impl Fn(&Provider) -> u64) -> u64 {
+    let providers = &checked.gateway.providers;
+    checked
+        .gateway
+        .models
+        .iter()
+        .map(|model| {
+            model
+                .targets
+                .iter()
+                .filter_map(|target| providers.get(target.provider))
+                .map(&attempt_ms)
+                .fold(0, u64::saturating_add)
+        })
+        .max()
+        .unwrap_or_default()
+        .saturating_add(PATIENCE_MS)
+}
+
+#[derive(Clone, Copy)]
+struct Route<'a> {
+    idle_ms: u64,
+    per_try_idle_ms: Option<u64>,
+    cluster: &'a str,
+    mode: Mode,
+}
+
+impl Route<'_> {
+    fn action(self) -> String {
+        let mut retries = RETRIES.to_owned();
+        if let Some(idle) = self.per_try_idle_ms {
+            retries.push_str(&format!("\nper_try_idle_timeout: {}", seconds(idle)));
+        }
+        match self.mode {
+            Mode::Matcher => retries.push_str("\nrefresh_cluster_on_retry: true"),
+            Mode::Hop => {}
+        }
+        format!(
+            r#"route:
+  # A timeout of the whole would cut running streams; attempts have theirs.
+  timeout: 0s
+  idle_timeout: {idle}
+  retry_policy:
+    {retries}
+  {cluster}"#,
+            idle = seconds(self.idle_ms),
+            retries = nested(4, &retries),
+            cluster = nested(2, self.cluster),
+        )
+    }
+}
+
+/// The filter decides what is tried again and says so by the status 503; how often and how long
+/// it says per request, with x-envoy-max-retries and x-envoy-upstream-rq-per-try-timeout-ms.
+const RETRIES: &str = r#"retry_on: connect-failure,refused-stream,reset,retriable-status-codes
+retriable_status_codes: [503]
+num_retries: 3
+retry_back_off:
+  base_interval: 0.01s
+  max_interval: 0.05s"#;
+
+/// The filter names the next cluster in filter state; Envoy asks again before each attempt.
+fn matcher(providers: &[Provider]) -> String {
+    let clusters = providers.iter().map(|provider| {
+        let name = text(&provider.cluster);
+        format!(
+            r#"{name}:
+  action:
+    name: cluster
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction
+      cluster: {name}"#
+        )
+    });
+    let clusters: Vec<String> = clusters.collect();
+    format!(
+        r#"inline_cluster_specifier_plugin:
+  extension:
+    name: envoy.router.cluster_specifier_plugin.matcher
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier
+      cluster_matcher:
+        matcher_tree:
+          input:
+            name: next
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput
+              key: wasm.tollgate_next
+          exact_match_map:
+            map:
+              {clusters}"#,
+        clusters = nested(14, &clusters.join("\n")),
+    )
+}
+
+/// The one route of the inner listener: where the attempt role says, once.
+pub(super) fn hop(checked: &Checked) -> String {
+    let internal = ["x-tollgate-cluster", "x-tollgate-exchange"];
+    format!(
+        r#"route_config:
+  name: {HOP}
+  request_headers_to_remove:
+  {internal}
+  virtual_hosts:
+  - name: {HOP}
+    domains: ["*"]
+    request_body_buffer_limit: {held}
+    routes:
+    - match:
+        prefix: /
+      route:
+        cluster_header: x-tollgate-cluster
+        timeout: 0s"#,
+        internal = items(2, internal.map(str::to_owned)),
+        held = held_bytes(checked),
+    )
+}
