@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
 
-CONFIG ?= envoy/gateway.yaml
+export CONFIG ?= envoy/gateway.yaml
 DATA ?= .tollgate
 
 help: ## List the targets
@@ -36,7 +36,7 @@ check: ## Check format, lints, dependencies, scripts and the house rules
 e2e: setup build ## Run only the tests against real Envoys
 	@scripts/test --package tollgate-tests
 
-bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (ROUNDS=3, SECONDS_EACH=5)
+bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (CONFIG, ROUNDS, SECONDS_EACH)
 	@scripts/bench
 
 envoy: build ## Regenerate envoy/envoy.yaml from envoy/gateway.yaml
