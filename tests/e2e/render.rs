@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tollgate::render::{EnvoyVersion, Options, render, write};
+use tollgate::render::{EnvoyVersion, Options, bootstrap, render, write};
 use tollgate_core::config::deploy::{
     AccessLog, Checked, Credential, Deployment, Secret, Tls, Upstream,
 };
@@ -169,4 +169,17 @@ fn every_access_log_is_accepted() {
             validate(&envoy, &checked, version);
         }
     }
+}
+
+#[test]
+fn the_shipped_envoy_yaml_is_what_render_makes_of_the_shipped_gateway_yaml() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy");
+    let checked = tollgate::config::load(&shipped.join("gateway.yaml")).unwrap();
+    let written = fs::read_to_string(shipped.join("envoy.yaml")).unwrap();
+    let made = bootstrap(&checked, &Options::default());
+    let differs = written
+        .lines()
+        .zip(made.lines())
+        .find(|(old, new)| old != new);
+    assert!(written == made, "run `make envoy`: {differs:#?}");
 }

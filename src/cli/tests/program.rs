@@ -328,6 +328,7 @@ fn told_to_stop_it_stops_envoy_and_ends_well() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn killed_outright_it_takes_envoy_along() {
     let place = Place::new();

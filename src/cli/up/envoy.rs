@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -119,8 +119,8 @@ fn last_words(log: &str) -> Vec<String> {
 /// from outside without unsafe code, so this process does it to itself before it becomes Envoy.
 /// Returns only if that fails.
 pub fn exec_with_parent(parent: u32, program: &Path, arguments: &[String]) -> io::Error {
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        return error.into();
+    if let Err(error) = die_with_parent() {
+        return error;
     }
     let is_parent =
         |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).is_ok_and(|pid| pid == parent);
@@ -128,6 +128,19 @@ pub fn exec_with_parent(parent: u32, program: &Path, arguments: &[String]) -> io
         return io::Error::other("the parent has ended already");
     }
     std::process::Command::new(program).args(arguments).exec()
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(
+        Signal::KILL,
+    ))?)
+}
+
+/// Other systems know no such wish: there Envoy stays if this program is killed by SIGKILL.
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent() -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

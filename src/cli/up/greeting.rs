@@ -20,16 +20,16 @@ pub(super) fn text(checked: &Checked, environment: Environment<'_>) -> String {
     };
     let mut text = format!("The gateway is up; Envoy's own pages are at {admin}.\n");
     if let Some(model) = first {
-        let body = serde_json::json!({
-            "model": model,
-            "messages": [{"role": "user", "content": "Say hello."}],
-        });
+        let body = format!(
+            r#"{{"model": {}, "messages": [{{"role": "user", "content": "Say hello."}}]}}"#,
+            serde_json::Value::from(model),
+        );
         text.push_str(&format!(
             "Try it:\n\n  curl {url}/v1/chat/completions \\\n    \
              -H \"Authorization: Bearer {key}\" \\\n    \
              -H \"Content-Type: application/json\" \\\n    \
              -d {body}\n\n",
-            body = in_single_quotes(&body.to_string()),
+            body = in_single_quotes(&body),
         ));
         if key.starts_with('$') {
             text.push_str("TOLLGATE_KEY is one of your keys: only their hashes stand here.\n");
@@ -114,12 +114,12 @@ mod tests {
     fn a_known_key_is_shown_with_a_model_it_may_use() {
         let named = |name: &str| (name == "TOLLGATE_DEMO_KEY").then(|| "sk-tg-mine".to_owned());
         for (key, shown, model) in [
-            ("sk-tg-demo", "Bearer sk-tg-demo\"", r#""model":"small""#),
-            ("sk-tg-mine", "Bearer sk-tg-mine\"", r#""model":"small""#),
+            ("sk-tg-demo", "Bearer sk-tg-demo\"", r#""model": "small""#),
+            ("sk-tg-mine", "Bearer sk-tg-mine\"", r#""model": "small""#),
             (
                 "sk-tg-hidden",
                 "Bearer $TOLLGATE_KEY\"",
-                r#""model":"it'\''s large""#,
+                r#""model": "it'\''s large""#,
             ),
         ] {
             let text = text(&checked(key), &named);

@@ -119,7 +119,11 @@ fn start_fakes(checked: &Checked) -> Result<Vec<Fake>, String> {
         let Some(address) = upstream.fake else {
             continue;
         };
-        let fake = Fake::start(&address.to_string(), Settings::default()).map_err(|error| {
+        let settings = Settings {
+            name: provider.name.clone(),
+            ..Settings::default()
+        };
+        let fake = Fake::start(&address.to_string(), settings).map_err(|error| {
             let name = &provider.name;
             format!("cannot play providers.{name} at {address}: {error}")
         })?;
