@@ -10,8 +10,7 @@ struct OwnError {
     message: &'static str,
 }
 
-/// Told apart by `response.code_details`, which Envoy sets on its own answers, and which is empty
-/// where the filter answers.
+/// Told apart by `response.code_details`, which Envoy sets on its own answers; the filter's are `tollgate`.
 enum When {
     /// These details (a regular expression); the answer gets this status.
     Details(&'static str, u16),
@@ -122,7 +121,9 @@ fn mapper(error: &OwnError) -> String {
             format!("\nstatus_code: {status}"),
         ),
         When::Hundred(hundred) => (
-            format!("response.code_details != '' && response.code / 100 * 100 == {hundred}"),
+            format!(
+                "response.code_details != 'tollgate' && response.code / 100 * 100 == {hundred}"
+            ),
             String::new(),
         ),
     };

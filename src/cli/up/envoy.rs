@@ -40,7 +40,9 @@ impl Envoy {
             .arg(program)
             .arg("--config-path")
             .arg(directory.join("envoy.yaml"))
-            .arg("--disable-hot-restart");
+            .arg("--disable-hot-restart")
+            // A line a request should be seen while the request is remembered.
+            .args(["--file-flush-interval-msec", "200"]);
         if let Some(workers) = options.concurrency {
             command.arg("--concurrency").arg(workers.to_string());
         }
