@@ -20,6 +20,8 @@ from pathlib import Path
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SECONDS_EACH = int(os.environ.get("SECONDS_EACH", "5"))
 CONNECTIONS = 16
+# One worker each: what one core can do.
+WORKERS = 1
 PROMPT = "Tell me why a gateway should cost nothing. " * 20  # about 1 KB with what surrounds it
 PATH = "/v1/chat/completions"
 
@@ -49,10 +51,10 @@ static_resources:
 
 def main(scratch, config, result):
     with contextlib.ExitStack() as stack:
-        gateway, key, model, workers = start_gateway(stack, scratch, config)
+        gateway, key, model = start_gateway(stack, scratch, config)
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": PROMPT}]})
         script = write_load(scratch, key, body)
-        bare = start_bare(stack, scratch, workers)
+        bare = start_bare(stack, scratch)
         for target in (bare, gateway):
             expect_answer(target, key, body)
             run_wrk(target, script, 1)
@@ -60,11 +62,11 @@ def main(scratch, config, result):
             for target in (bare, gateway) if number % 2 == 0 else (gateway, bare):
                 target["rounds"].append(measure(target, script))
                 say(f"round {number + 1} of {ROUNDS}, {target['name']}: {show(target['rounds'][-1])}")
-    report(bare, gateway, workers, result)
+    report(bare, gateway, result)
 
 
 def start_gateway(stack, scratch, config):
-    command = [os.environ["TOLLGATE_BIN"], "up", "--config", config, "--data", str(scratch / "data")]
+    command = [os.environ["TOLLGATE_BIN"], "up", "--config", config, "--data", str(scratch / "data"), "--concurrency", str(WORKERS)]
     log = scratch / "gateway.log"
     process = started(stack, command, log)
     url = wait_for(lambda: re.search(r"^ready (http://\S+)", log.read_text(), re.M), process, log).group(1)
@@ -73,17 +75,16 @@ def start_gateway(stack, scratch, config):
     key = re.search(r"sk-tg-[\w-]+", said).group(0)
     model = re.search(r'"model": ?"([^"]+)"', said).group(1)
     envoy = next(pid for pid in descendants(process.pid) if command_of(pid)[:1] and "envoy" in Path(command_of(pid)[0]).name)
-    workers = sum(name.startswith("wrk:worker") for name in threads_of(envoy))
-    return {"name": "gateway", "url": url, "pid": envoy, "rounds": []}, key, model, workers
+    return {"name": "gateway", "url": url, "pid": envoy, "rounds": []}, key, model
 
 
-def start_bare(stack, scratch, workers):
+def start_bare(stack, scratch):
     listen, admin, fake = free_ports(3)
     provider = [os.environ["TOLLGATE_BIN"], "fake", "--listen", f"127.0.0.1:{fake}"]
     started(stack, provider, scratch / "fake.log")
     config = scratch / "bare.yaml"
     config.write_text(BARE % {"listen": listen, "admin": admin, "fake": fake})
-    command = [os.environ["TOLLGATE_ENVOY"], "-c", str(config), "--concurrency", str(workers), "--disable-hot-restart", "-l", "error"]
+    command = [os.environ["TOLLGATE_ENVOY"], "-c", str(config), "--concurrency", str(WORKERS), "--disable-hot-restart", "-l", "error"]
     log = scratch / "bare.log"
     process = started(stack, command, log)
     for port in (fake, listen):
@@ -170,12 +171,9 @@ def measure(target, script):
 
 
 def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def threads_of(pid):
-    return [(thread / "comm").read_text().strip() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    """Of all its threads, in nanoseconds as the scheduler counts: the ticks of /proc/PID/stat are samples."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def command_of(pid):
@@ -199,7 +197,7 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def report(bare, gateway, workers, result):
+def report(bare, gateway, result):
     medians = {
         target["name"]: {name: statistics.median(each[name] for each in target["rounds"]) for name in target["rounds"][0]}
         for target in (bare, gateway)
@@ -208,7 +206,7 @@ def report(bare, gateway, workers, result):
     for name, numbers in medians.items():
         print(f"{name:8} {show(numbers)}")
     print(f"ratio    {ratios['requests_per_second']:8.2f}             {ratios['cpu_us_per_request']:6.2f}")
-    setting = {"rounds": ROUNDS, "seconds_each": SECONDS_EACH, "connections": CONNECTIONS, "workers": workers}
+    setting = {"rounds": ROUNDS, "seconds_each": SECONDS_EACH, "connections": CONNECTIONS, "workers": WORKERS}
     every = {target["name"]: target["rounds"] for target in (bare, gateway)}
     Path(result).write_text(json.dumps({"setting": setting, "medians": medians, "ratios": ratios, "rounds": every}, indent=2) + "\n")
     print(f"written to {result}")

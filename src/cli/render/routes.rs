@@ -97,7 +97,7 @@ struct Route<'a> {
 
 impl Route<'_> {
     fn action(self) -> String {
-        let mut retries = RETRIES.to_owned();
+        let mut retries = RETRIES.replace("CODES", self.mode.retried());
         if let Some(idle) = self.per_try_idle_ms {
             retries.push_str(&format!("\nper_try_idle_timeout: {}", seconds(idle)));
         }
@@ -120,10 +120,21 @@ impl Route<'_> {
     }
 }
 
+impl Mode {
+    /// In the inner listener a reset that comes while the filter holds a reply's head is answered by Envoy past
+    /// all filters, with 502 or 504: such an attempt has failed too. What the filter lets through has none of these.
+    fn retried(self) -> &'static str {
+        match self {
+            Self::Matcher => "503",
+            Self::Hop => "502, 503, 504",
+        }
+    }
+}
+
 /// The filter decides what is tried again and says so by the status 503; how often and how long
 /// it says per request, with x-envoy-max-retries and x-envoy-upstream-rq-per-try-timeout-ms.
 const RETRIES: &str = r#"retry_on: connect-failure,refused-stream,reset,retriable-status-codes
-retriable_status_codes: [503]
+retriable_status_codes: [CODES]
 num_retries: 3
 retry_back_off:
   base_interval: 0.01s

@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod containers;
 mod layers;
 mod source;
 mod tree;

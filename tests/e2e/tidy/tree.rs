@@ -121,45 +121,6 @@ fn every_script_stops_at_its_first_error() {
     assert_eq!(careless_script("scripts/a", "#!/bin/sh\nls\n").len(), 1);
 }
 
-#[test]
-fn the_containers_copy_only_what_exists() {
-    let files: Vec<_> = tracked()
-        .into_iter()
-        .filter(|path| path.starts_with("envoy/docker"))
-        .collect();
-    assert!(
-        files
-            .iter()
-            .any(|path| path.ends_with("docker-compose.yaml"))
-    );
-    none(
-        files
-            .iter()
-            .filter(|path| !path.ends_with(".dockerignore"))
-            .flat_map(|path| dangling(path, &read(path))),
-    );
-    assert_eq!(
-        dangling("envoy/docker/a.Dockerfile", "COPY nowhere /x\n").len(),
-        1
-    );
-    assert_eq!(
-        dangling(
-            "envoy/docker/a.Dockerfile",
-            "COPY --from=builder /x /y\nCOPY Cargo.toml src /x/\n"
-        )
-        .len(),
-        0
-    );
-    assert_eq!(
-        dangling(
-            "envoy/docker-compose.yaml",
-            "      dockerfile: envoy/docker/nowhere.Dockerfile\n"
-        )
-        .len(),
-        1
-    );
-}
-
 fn long_or_nameless(path: &str, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     if text.lines().count() > LINES_MAX && !LONG_FILES.contains(&path) {
@@ -264,26 +225,4 @@ fn careless_script(path: &str, text: &str) -> Vec<String> {
             "{path}: begin with `#!/usr/bin/env bash` and `set -euo pipefail`"
         )]
     }
-}
-
-/// Paths that a compose file or a Dockerfile takes from the tree, from whose top the images are built.
-fn dangling(path: &str, text: &str) -> Vec<String> {
-    let mut named = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(dockerfile) = line.strip_prefix("dockerfile: ") {
-            named.push(dockerfile);
-        }
-        if let Some(words) = line
-            .strip_prefix("COPY ")
-            .filter(|words| !words.starts_with("--from"))
-        {
-            let words: Vec<_> = words.split_whitespace().collect();
-            named.extend(&words[..words.len() - 1]);
-        }
-    }
-    named
-        .into_iter()
-        .filter(|name| !root().join(name).exists())
-        .map(|name| format!("{path}: {name} does not exist"))
-        .collect()
 }
