@@ -1,4 +1,12 @@
 //! What the command line tool does, as a library, so that tests and benchmarks use the same code.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        reason = "a test that overflows or cuts a character should fail loudly"
+    )
+)]
 
 pub mod command;
 pub mod config;

@@ -9,8 +9,6 @@ pub mod up;
 
 /// Problems that have no line in a file, as text.
 pub(crate) fn told(problems: &[Problem]) -> String {
-    let told = problems
-        .iter()
-        .map(|problem| format!("{}: {}\n  fix: {}", problem.at, problem.found, problem.fix));
-    told.collect::<Vec<_>>().join("\n")
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    told.join("\n")
 }

@@ -101,6 +101,8 @@ pub fn check_text(text: &str, lookup: Lookup<'_>) -> Result<Checked, Vec<Problem
         return check_tree(&root);
     }
     if let Err(more) = check_tree(&root) {
+        // What is wrong with or without its variable is told, and the variable is not.
+        problems.retain(|unset| more.iter().all(|other| other.at != unset.at));
         problems.extend(more);
     }
     problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));

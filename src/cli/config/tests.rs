@@ -67,3 +67,337 @@ fn fields(node: &tollgate_core::config::node::Node, path: &str, found: &mut BTre
         Value::Empty | Value::Scalar(_) | Value::Mistaken => {}
     }
 }
+
+/// `mistakes.golden`, its own head explains it.
+#[test]
+fn mistakes_are_told_in_these_words() {
+    let golden = include_str!("mistakes.golden");
+    let (head, cases) = golden.split_once("\n=== ").unwrap();
+    let (_, base) = head.split_once("\n\n").unwrap();
+    let mut written = format!("{head}\n");
+    for case in cases.split("\n=== ") {
+        let (title, body) = case.split_once('\n').unwrap_or((case, ""));
+        let starting = |sign: &str| {
+            body.lines()
+                .filter_map(|line| line.strip_prefix(sign))
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        };
+        let (old, new) = (starting("- "), starting("+ "));
+        let text = match old.as_str() {
+            "" => format!("{base}{new}"),
+            old => {
+                assert!(base.contains(old), "{title}: no such line: {old}");
+                base.replacen(old, &new, 1)
+            }
+        };
+        let answer = match check_text(&text, &golden_environment) {
+            Ok(_) => "no mistakes\n".to_owned(),
+            Err(problems) => problems
+                .iter()
+                .map(|problem| format!("{problem}\n"))
+                .collect(),
+        };
+        assert!(!answer.contains("verysecret"), "{title}: {answer}");
+        let sign = |sign: &str, lines: &str| -> String {
+            lines
+                .lines()
+                .map(|line| format!("{sign} {line}\n"))
+                .collect()
+        };
+        written += &format!(
+            "\n=== {title}\n{}{}{answer}",
+            sign("-", &old),
+            sign("+", &new)
+        );
+    }
+    if std::env::var("TOLLGATE_GOLDEN").is_ok_and(|mode| mode == "write") {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/mistakes.golden");
+        std::fs::write(file, &written).unwrap();
+        return;
+    }
+    for (got, want) in written.split("\n=== ").zip(golden.split("\n=== ")) {
+        assert_eq!(got, want);
+    }
+    assert_eq!(written, golden);
+}
+
+fn golden_environment(name: &str) -> Option<String> {
+    match name {
+        "SECRET" => Some("sk-proj-verysecretverysecret".to_owned()),
+        "SHORT" => Some("verysecret".to_owned()),
+        _ => None,
+    }
+}
+
+/// Every provider, model and key of the example, so that a part that falls out silently is seen.
+#[test]
+fn what_is_written_is_what_is_used() {
+    let checked = check_text(EXAMPLE, &nothing_set).unwrap();
+    let gateway = &checked.gateway;
+    let providers: Vec<_> = gateway
+        .providers
+        .iter()
+        .zip(&checked.deployment.upstreams)
+        .map(|(provider, upstream)| {
+            format!(
+                "{} {} {}{} {}:{}",
+                provider.name,
+                provider.cluster,
+                provider.authority,
+                provider.path,
+                upstream.host,
+                upstream.port
+            )
+        })
+        .collect();
+    assert_eq!(
+        providers,
+        [
+            "alpha tollgate-alpha 127.0.0.1:7711/openai/v1 127.0.0.1:7711",
+            "beta tollgate-beta 127.0.0.1:7712/openai/v1 127.0.0.1:7712",
+            "local tollgate-local 127.0.0.1:7713/openai/v1 127.0.0.1:7713",
+        ]
+    );
+    let models: Vec<_> = gateway
+        .models
+        .iter()
+        .map(|model| {
+            let targets: Vec<_> = model
+                .targets
+                .iter()
+                .map(|target| format!("{}/{}", target.provider, target.model))
+                .collect();
+            format!("{}: {}", model.name, targets.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        models,
+        [
+            "large: 1/beta-large, 0/alpha-large",
+            "local: 2/llama-3.1-8b, 0/alpha-small",
+            "small: 0/alpha-small, 1/beta-small",
+        ]
+    );
+    let targets = || gateway.models.iter().flat_map(|model| &model.targets);
+    assert!(targets().all(|target| target.price.is_some()));
+    let price = targets().next().and_then(|target| target.price).unwrap();
+    assert_eq!(price.input.0.to_string(), "$3");
+    assert_eq!(
+        price
+            .cached_input
+            .map(|price| price.0.to_string())
+            .as_deref(),
+        Some("$0.3")
+    );
+    assert_eq!((gateway.body_bytes_max, gateway.keys.len()), (8_388_608, 2));
+    assert!(gateway.keys.is_sorted_by_key(|key| &key.sha256));
+}
+
+#[test]
+fn a_provider_with_everything_written() {
+    let text = EXAMPLE.replace(
+        "    fake: 127.0.0.1:7712\n",
+        "    url: https://Beta.Example:8443/base/v1/\n    key: {file: beta.key}\n    \
+         connect_timeout: 500ms\n    first_token_timeout: 1m\n    reply_timeout: 1h\n    \
+         tls: {server_name: inside.example, ca_file: /ca.pem}\n",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, text).unwrap();
+    let checked = load_with(&file, &nothing_set).unwrap();
+    let provider = &checked.gateway.providers[1];
+    assert_eq!(provider.authority, "beta.example:8443");
+    assert_eq!(provider.path, "/base/v1");
+    assert_eq!(
+        (provider.first_token_timeout_ms, provider.reply_timeout_ms),
+        (60_000, 3_600_000)
+    );
+    let upstream = &checked.deployment.upstreams[1];
+    assert_eq!(
+        (upstream.host.as_str(), upstream.port),
+        ("beta.example", 8443)
+    );
+    assert_eq!((upstream.connect_timeout_ms, upstream.fake), (500, None));
+    let tls = upstream.tls.as_ref().unwrap();
+    assert_eq!(
+        (tls.server_name.as_str(), tls.ca_file.as_path()),
+        ("inside.example", Path::new("/ca.pem"))
+    );
+    let credential = upstream.credential.as_ref().unwrap();
+    assert_eq!(
+        (credential.header.as_str(), credential.prefix.as_str()),
+        ("authorization", "Bearer ")
+    );
+    assert_eq!(
+        credential.secret,
+        Secret::File(folder.path().join("beta.key"))
+    );
+}
+
+#[test]
+fn an_empty_file_lacks_three_things() {
+    let problems = check_text("", &nothing_set).unwrap_err();
+    let found: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.found.as_str())
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "`providers` is missing",
+            "`models` is missing",
+            "`tenants` is missing"
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let refused = |file: &Path| load_with(file, &nothing_set).unwrap_err().to_string();
+    assert!(refused(&file).ends_with("gateway.yaml: No such file or directory (os error 2)"));
+    std::fs::write(&file, b"listen: \xff").unwrap();
+    assert!(refused(&file).contains("it is not UTF-8: invalid utf-8 sequence"));
+    std::fs::write(&file, "xyz: 1").unwrap();
+    assert!(refused(&file).contains("gateway.yaml:1: xyz: no field is named `xyz`\n    fix: "));
+    assert!(refused(&file).ends_with("gateway.yaml: 4 mistakes"));
+}
+
+#[test]
+fn what_the_filter_gets_is_what_was_checked() {
+    use tollgate_core::config::Plugin;
+    for text in [EXAMPLE, OPENAI, &all_options_on(EXAMPLE)] {
+        let plugin = Plugin::Gateway(check_text(text, &nothing_set).unwrap().gateway);
+        let json = serde_json::to_string(&plugin).unwrap();
+        assert_eq!(serde_json::from_str::<Plugin>(&json).unwrap(), plugin);
+    }
+}
+
+/// A change to the lines of a file, of the kind that hands and merges make.
+#[derive(Clone, Debug)]
+enum Change {
+    Remove(usize),
+    Double(usize),
+    Swap(usize, usize),
+    Indent(usize, usize),
+    Value(usize, String),
+    Insert(usize, usize, String),
+}
+
+fn changed(text: &str, changes: &[Change]) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for change in changes {
+        let count = lines.len();
+        let at = |position: usize| position % count.max(1);
+        match change {
+            _ if count == 0 => break,
+            Change::Remove(line) => {
+                lines.remove(at(*line));
+            }
+            Change::Double(line) => lines.insert(at(*line), lines[at(*line)].clone()),
+            Change::Swap(one, other) => lines.swap(at(*one), at(*other)),
+            Change::Indent(line, by) => lines[at(*line)].insert_str(0, &" ".repeat(*by)),
+            Change::Value(line, value) => {
+                let line = &mut lines[at(*line)];
+                let name = line.split_once(':').map_or("", |(name, _)| name).to_owned();
+                *line = format!("{name}: {value}");
+            }
+            Change::Insert(line, place, text) => {
+                let line = &mut lines[at(*line)];
+                let places: Vec<usize> = line.char_indices().map(|(place, _)| place).collect();
+                let place = places.get(place % places.len().max(1)).copied();
+                line.insert_str(place.unwrap_or(0), text);
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn change() -> impl proptest::strategy::Strategy<Value = Change> {
+    use proptest::prelude::*;
+    let line = 0_usize..200;
+    let value = prop_oneof![
+        Just(String::new()),
+        Just("[]".to_owned()),
+        Just("{}".to_owned()),
+        Just("{env: sk-tg-verysecret}".to_owned()),
+        Just("sk-tg-verysecret".to_owned()),
+        Just("http://u:verysecret@host/?key=verysecret".to_owned()),
+        Just("${SHORT}".to_owned()),
+        Just("&a [*a]".to_owned()),
+        Just("99999999999999999999999h".to_owned()),
+        Just("alpha".to_owned()),
+        "[0-9]{1,22}(ms|s|m|h|MiB|kB)?",
+        "\\PC{0,12}",
+        any::<String>(),
+    ];
+    let piece = prop_oneof!["[-:{}\\[\\],#&*!|>'\"%@`\t ]{1,3}", "\\PC{1,3}"];
+    prop_oneof![
+        line.clone().prop_map(Change::Remove),
+        line.clone().prop_map(Change::Double),
+        (line.clone(), line.clone()).prop_map(|(one, other)| Change::Swap(one, other)),
+        (line.clone(), 1_usize..5).prop_map(|(line, by)| Change::Indent(line, by)),
+        (line.clone(), value).prop_map(|(line, value)| Change::Value(line, value)),
+        (line, 0_usize..100, piece).prop_map(|(line, at, text)| Change::Insert(line, at, text)),
+    ]
+}
+
+/// Whatever stands in a file: no panic, and either a configuration with all that is written, or
+/// mistakes that have a cure and tell no secret.
+fn holds(text: &str) {
+    use tollgate_core::config::Plugin;
+    use tollgate_core::config::raw;
+    match check_text(text, &golden_environment) {
+        Ok(checked) => {
+            let raw = raw::read(&yaml::read(text).unwrap());
+            let written = |count: Option<usize>| count.unwrap_or_default();
+            let gateway = &checked.gateway;
+            assert_eq!(gateway.providers.len(), written(entries(&raw.providers)));
+            assert_eq!(gateway.models.len(), written(entries(&raw.models)));
+            assert_eq!(gateway.providers.len(), checked.deployment.upstreams.len());
+            for target in gateway.models.iter().flat_map(|model| &model.targets) {
+                assert!(target.provider < gateway.providers.len());
+            }
+            let plugin = Plugin::Gateway(checked.gateway);
+            let json = serde_json::to_string(&plugin).unwrap();
+            assert_eq!(serde_json::from_str::<Plugin>(&json).unwrap(), plugin);
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            for problem in &problems {
+                assert!(!problem.fix.is_empty() && !problem.found.is_empty());
+                assert!(!problem.to_string().contains("verysecret"), "{problem}");
+            }
+        }
+    }
+}
+
+fn entries<T>(given: &tollgate_core::config::raw::Given<Vec<T>>) -> Option<usize> {
+    match given {
+        tollgate_core::config::raw::Given::Written(written) => Some(written.value.len()),
+        _ => None,
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_change_to_the_example_breaks_the_check(
+        changes in proptest::collection::vec(change(), 1..6),
+        all in proptest::bool::ANY,
+    ) {
+        let text = if all { all_options_on(EXAMPLE) } else { EXAMPLE.to_owned() };
+        holds(&changed(&text, &changes));
+    }
+
+    #[test]
+    fn no_bytes_break_the_check(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400)) {
+        holds(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn no_yaml_of_sorts_breaks_the_check(text in "[-:{}\\[\\],#&*!|>'\"%@` \t\na-c0-9~?<.$]{0,200}") {
+        holds(&text);
+    }
+}

@@ -253,3 +253,86 @@ fn too_large(line: usize) -> Problem {
         "repeat less with aliases",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        read(text).unwrap_err().found
+    }
+
+    #[test]
+    fn a_tree_knows_its_lines_and_keeps_numbers_as_written() {
+        let root = read("\u{feff}# comment\na: 0.10\nb:\n- '1'\n- ~\na: 2\n").unwrap();
+        let plain = |text: &str, line, style| Node {
+            line,
+            value: Value::Scalar(Scalar {
+                text: text.to_owned(),
+                written: None,
+                style,
+            }),
+        };
+        let entry = |key: &str, line, value| Entry {
+            key: key.to_owned(),
+            line,
+            value,
+        };
+        let list = vec![
+            plain("1", 4, Style::Quoted),
+            Node {
+                line: 5,
+                value: Value::Empty,
+            },
+        ];
+        let want = vec![
+            entry("a", 2, plain("0.10", 2, Style::Plain)),
+            entry(
+                "b",
+                3,
+                Node {
+                    line: 4,
+                    value: Value::List(list),
+                },
+            ),
+            entry("a", 6, plain("2", 6, Style::Plain)),
+        ];
+        assert_eq!(root.value, Value::Map(want));
+    }
+
+    #[test]
+    fn nothing_is_a_tree_too() {
+        for text in ["", "\n\n", "# comment", "---\n", "~"] {
+            assert_eq!(read(text).unwrap().value, Value::Empty, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read(&deep(DEPTH_MAX)).is_ok());
+        let want = "this is nested deeper than 32 levels";
+        assert_eq!(refused(&deep(DEPTH_MAX + 1)), want);
+        assert_eq!(refused(&"[".repeat(100_000)), want);
+        assert_eq!(refused(&"- ".repeat(100_000)), want);
+        // Each level of aliases is one level deeper than the one before.
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..DEPTH_MAX {
+            text += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert_eq!(refused(&text), want);
+    }
+
+    #[test]
+    fn an_alias_bomb_does_not_go_off() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let below = format!("*a{}", level - 1);
+            text += &format!("a{level}: &a{level} [{}]\n", vec![below; 9].join(", "));
+        }
+        assert_eq!(
+            refused(&text),
+            "the file holds more than 1000000 values, aliases written out"
+        );
+    }
+}

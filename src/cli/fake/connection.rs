@@ -86,6 +86,8 @@ const fn refused(status: u16, reason: &'static str) -> NoRequest {
     NoRequest::Refused { status, reason }
 }
 
+const HEAD_TOO_LARGE: NoRequest = refused(431, "the request head is too large");
+
 /// A connection with what was read ahead.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -114,7 +116,7 @@ impl Connection {
                 break found;
             }
             if self.inbound.len() > HEAD_BYTES_MAX {
-                return Err(refused(431, "the request head is too large"));
+                return Err(HEAD_TOO_LARGE);
             }
             self.read_more().await?;
         };
@@ -130,7 +132,8 @@ impl Connection {
         let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut fields);
         let size = match head.parse(&self.inbound) {
-            Ok(httparse::Status::Complete(size)) => size,
+            Ok(httparse::Status::Complete(size)) if size <= HEAD_BYTES_MAX => size,
+            Ok(httparse::Status::Complete(_)) => return Err(HEAD_TOO_LARGE),
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(refused(431, "too many header fields"));

@@ -72,10 +72,7 @@ filter_chains:
         initial_stream_window_size: 262144
         initial_connection_window_size: 4194304
       {access_log}
-      # Envoy's own errors in the shape that SDKs read; the filter's answers pass untouched.
-      local_reply_config:
-        mappers:
-        {errors}
+      {own_errors}
       http_filters:
       - {wasm}
       {router}
@@ -84,7 +81,7 @@ filter_chains:
         port = listen.port(),
         held = held_bytes(checked),
         access_log = nested(6, &access_log(&checked.deployment.access_log)),
-        errors = items(8, errors::mappers()),
+        own_errors = nested(6, &own_errors()),
         wasm = nested(8, &plugin::stanza(&gateway, options)),
         router = nested(6, ROUTER),
         routes = nested(6, &routes::outer(checked, options)),
@@ -110,14 +107,24 @@ filter_chains:
       skip_xff_append: true
       server_header_transformation: PASS_THROUGH
       stream_idle_timeout: 0s
+      {own_errors}
       http_filters:
       - {wasm}
       {router}
       {routes}"#,
         held = held_bytes(checked),
+        own_errors = nested(6, &own_errors()),
         wasm = nested(8, &plugin::stanza(&Plugin::Attempt(Attempt::Hop), options)),
         router = nested(6, ROUTER),
         routes = nested(6, &routes::hop(checked)),
+    )
+}
+
+fn own_errors() -> String {
+    format!(
+        "# Envoy's own errors in the shape that SDKs read; the filter's answers pass untouched.\n\
+         local_reply_config:\n  mappers:\n  {}",
+        items(2, errors::mappers())
     )
 }
 

@@ -241,6 +241,58 @@ fn bodies_larger_than_the_default_are_held_whole() {
     }
 }
 
+#[test]
+fn addresses_and_names_are_reached_and_checked_each_in_their_way() {
+    let certificates = PathBuf::from("/ca.pem");
+    for (host, server_name, discovery, address, checked_as) in [
+        (
+            "a.test",
+            "b.test",
+            "LOGICAL_DNS",
+            "\"a.test\"",
+            "san_type: DNS",
+        ),
+        (
+            "192.0.2.1",
+            "192.0.2.1",
+            "STATIC",
+            "\"192.0.2.1\"",
+            "san_type: IP_ADDRESS",
+        ),
+        (
+            "[2001:db8::1]",
+            "c.test",
+            "STATIC",
+            "\"2001:db8::1\"",
+            "san_type: DNS",
+        ),
+    ] {
+        let mut checked = example();
+        checked.deployment.upstreams[0].host = host.to_owned();
+        checked.deployment.upstreams[0].tls = Some(Tls {
+            server_name: server_name.to_owned(),
+            ca_file: certificates.clone(),
+        });
+        let envoy = bootstrap(&checked, &Options::default());
+        let cluster = envoy.split("- name: \"tollgate-").nth(1).unwrap();
+        let sni = format!("sni: \"{server_name}\"");
+        assert_eq!(
+            cluster.contains(&sni),
+            checked_as.ends_with("DNS"),
+            "{cluster}"
+        );
+        for want in [
+            format!("type: {discovery}\n"),
+            format!("address: {address}\n"),
+            format!("{checked_as}\n"),
+            format!("exact: \"{server_name}\"\n"),
+            "filename: \"/ca.pem\"\n".to_owned(),
+        ] {
+            assert!(cluster.contains(&want), "{want} {cluster}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn files_are_replaced_and_secrets_are_for_their_owner_alone() {

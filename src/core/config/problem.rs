@@ -1,5 +1,6 @@
 //! Mistakes: where, what stands there, what to write instead.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A mistake in the configuration.
@@ -26,6 +27,38 @@ impl fmt::Display for Problem {
         write!(out, "{}\n    fix: {}", self.found, self.fix)
     }
 }
+
+/// The mistakes found so far.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    /// In the order they were found.
+    pub all: Vec<Problem>,
+    /// Fields that an unknown one was probably meant to be: it is wrong, they are not missing.
+    meant: BTreeSet<String>,
+}
+
+impl Problems {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.all.push(problem);
+    }
+
+    /// A field under another name than its own.
+    pub(super) fn push_misnamed(&mut self, problem: Problem, place: &Place, meant: &str) {
+        self.meant.insert(place.field(meant, 0).at);
+        self.all.push(problem);
+    }
+
+    /// None of these fields is there, and one must be.
+    pub(super) fn missing(&mut self, fields: &[&str], place: &Place, found: &str, fix: &str) {
+        let meant = |field: &&str| self.meant.contains(&place.field(field, 0).at);
+        if !fields.iter().any(meant) && !self.meant.contains(&place.field(MERGE, 0).at) {
+            self.all.push(place.problem(found, fix));
+        }
+    }
+}
+
+/// YAML's old way to put the fields of one mapping into another; it may be meant to be any field.
+pub(super) const MERGE: &str = "<<";
 
 /// How many mistakes are told at once: who has more has one cause for them.
 const TOLD_MAX: usize = 100;
@@ -142,8 +175,10 @@ pub fn shown(text: &str) -> String {
         let head: String = text.chars().take(3).collect();
         return format!("`{}...`", head.escape_debug());
     }
-    let address = text.contains("://");
-    if address && text.contains(['@', '?']) {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
+    if text.contains("://") && text.contains(['@', '?']) {
         return "a URL with more than an address in it".to_owned();
     }
     let mut short: String = text.chars().take(SHOWN_CHARS_MAX).collect();
@@ -214,7 +249,7 @@ mod tests {
         for (name, want) in [
             ("small", "models.small"),
             ("gpt-4.1", "models[\"gpt-4.1\"]"),
-            ("", "models[\"\"]"),
+            ("", "models[an empty text]"),
             ("sk-tg-demo", "models[\"sk-...\"]"),
         ] {
             assert_eq!(models.named(name, 3).at(), want);

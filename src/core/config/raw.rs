@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::Dialect;
 use super::deploy::Secret;
 use super::node::{Node, Scalar, Value};
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, SECRETS_ONLY, Section, section, single};
 use super::scalar::{Read, Wrong, address, count, duration, price, size, text, truth};
 use super::suggest;
@@ -34,7 +34,7 @@ pub struct Config {
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// Every field asked for, as a pattern: `providers.*.url`.
     pub asked: BTreeSet<String>,
 }
@@ -197,7 +197,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         tenants: top.section("tenants", tenants, findings),
         prices: named(top, "prices", model_price, findings),
         telemetry: top.section("telemetry", telemetry, findings),
-        problems: Vec::new(),
+        problems: Problems::default(),
         asked: BTreeSet::new(),
     }
 }
@@ -214,16 +214,10 @@ fn named<'node, T>(
         Given::Mistaken => return Given::Mistaken,
     };
     let named = entries.value.into_iter().map(|(name, part)| Named {
-        name: Written {
-            place: part.place.clone(),
-            value: name.to_owned(),
-        },
+        name: Written::at(part.place.clone(), name.to_owned()),
         body: section(part, read, findings),
     });
-    Given::Written(Written {
-        value: named.collect(),
-        place: entries.place,
-    })
+    Given::Written(Written::at(entries.place, named.collect()))
 }
 
 fn each<'node, T>(
@@ -238,10 +232,7 @@ fn each<'node, T>(
         Given::Mistaken => return Given::Mistaken,
     };
     let elements = parts.value.into_iter().map(|part| read(part, findings));
-    Given::Written(Written {
-        value: elements.collect(),
-        place: parts.place,
-    })
+    Given::Written(Written::at(parts.place, elements.collect()))
 }
 
 fn listen(fields: &mut Section<'_>, findings: &mut Findings) -> Listen {
@@ -390,45 +381,42 @@ fn secret(
         let found = if part.node.value == Value::Empty {
             "no secret is named here"
         } else {
-            "a literal secret, not where it is kept"
+            "a literal secret stands here"
         };
         findings.problems.push(part.place.problem(found, fix));
         return Given::Mistaken;
     }
-    match section(part, reference, findings) {
-        Given::Written(written) => match written.value {
-            Some(value) => Given::Written(Written {
-                place: written.place,
-                value,
-            }),
-            None => Given::Mistaken,
-        },
-        Given::Absent | Given::Mistaken => Given::Mistaken,
-    }
-}
-
-fn reference(fields: &mut Section<'_>, findings: &mut Findings) -> Option<Secret> {
-    let env = fields.single("env", variable, findings);
-    let file = fields.single("file", text, findings);
-    match (env, file) {
-        (Given::Written(env), Given::Absent) => Some(Secret::Env(env.value)),
-        (Given::Absent, Given::Written(file)) => Some(Secret::File(PathBuf::from(file.value))),
-        (Given::Mistaken, Given::Absent | Given::Mistaken) | (Given::Absent, Given::Mistaken) => {
-            None
+    let place = part.place.clone();
+    let fields = |fields: &mut Section<'_>, findings: &mut Findings| {
+        let env = fields.single("env", variable, findings);
+        (env, fields.single("file", text, findings))
+    };
+    let Given::Written(written) = section(part, fields, findings) else {
+        return Given::Mistaken;
+    };
+    match written.value {
+        (Given::Written(env), Given::Absent) => {
+            Given::Written(Written::at(place, Secret::Env(env.value)))
         }
+        (Given::Absent, Given::Written(file)) => {
+            let file = PathBuf::from(file.value);
+            Given::Written(Written::at(place, Secret::File(file)))
+        }
+        (Given::Mistaken, Given::Absent) | (Given::Absent, Given::Mistaken) => Given::Mistaken,
         (Given::Absent, Given::Absent) => {
             let found = "neither `env` nor `file` says where the secret is";
+            let either = ["env", "file"];
             findings
                 .problems
-                .push(fields.place.problem(found, SECRETS_ONLY));
-            None
+                .missing(&either, &place, found, SECRETS_ONLY);
+            Given::Mistaken
         }
-        (Given::Written(_) | Given::Mistaken, _) => {
+        (Given::Written(_) | Given::Mistaken, Given::Written(_) | Given::Mistaken) => {
             let found = "both `env` and `file` say where the secret is";
             findings
                 .problems
-                .push(fields.place.problem(found, "keep one of them"));
-            None
+                .push(place.problem(found, "keep one of them"));
+            Given::Mistaken
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::{Entry, Node, Scalar, Value};
-use super::problem::{Place, Problem, VIRTUAL_KEY_PREFIX, looks_secret, shown};
+use super::problem::{MERGE, Place, Problem, Problems, VIRTUAL_KEY_PREFIX, looks_secret, shown};
 use super::scalar::Read;
 use super::suggest;
 
@@ -27,6 +27,26 @@ pub struct Written<T> {
     pub place: Place,
     /// Of the right shape.
     pub value: T,
+    /// As it stands in the file, where the environment was filled in.
+    pub source: Option<String>,
+}
+
+impl Written<String> {
+    /// For messages: never what the environment put in.
+    pub(super) fn shown(&self) -> String {
+        shown(self.source.as_ref().unwrap_or(&self.value))
+    }
+}
+
+impl<T> Written<T> {
+    /// What was not read from a single value.
+    pub(super) fn at(place: Place, value: T) -> Self {
+        Self {
+            place,
+            value,
+            source: None,
+        }
+    }
 }
 
 impl<T> Given<T> {
@@ -51,7 +71,7 @@ impl<T> Given<T> {
 /// What was seen on the way.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Problems,
     /// Every field that was asked for, as a pattern: `providers.*.url`.
     pub(super) asked: BTreeSet<String>,
 }
@@ -190,10 +210,7 @@ impl<'node> Section<'node> {
                 place: part.place.item(position, node.line),
             })
             .collect();
-        Given::Written(Written {
-            place: part.place,
-            value: parts,
-        })
+        Given::Written(Written::at(part.place, parts))
     }
 
     /// The entries of a map whose names are the user's own.
@@ -216,10 +233,7 @@ impl<'node> Section<'node> {
                 (entry.key.as_str(), Part { node, place })
             })
             .collect();
-        Given::Written(Written {
-            place: part.place,
-            value: parts,
-        })
+        Given::Written(Written::at(part.place, parts))
     }
 
     /// Reports every field that was not asked for.
@@ -230,27 +244,36 @@ impl<'node> Section<'node> {
             }
             let place = self.place.named(name, entry.line);
             let found = format!("no field is named {}", shown(name));
-            findings
-                .problems
-                .push(place.problem(found, self.cure(name)));
+            let meant = self.meant(name);
+            let problem = place.problem(found, self.cure(name, meant));
+            match meant {
+                Some(meant) => findings.problems.push_misnamed(problem, &self.place, meant),
+                None => findings.problems.push(problem),
+            }
         }
     }
 
-    fn cure(&self, name: &str) -> String {
-        let planned = PLANNED.contains(&name);
-        if planned {
-            return format!("remove it: this version of Tollgate has no `{name}` yet");
+    fn meant(&self, name: &str) -> Option<&'static str> {
+        if name == MERGE {
+            return Some(MERGE);
         }
-        if name == "<<" {
-            return "write the fields out: merge keys are not read here".to_owned();
+        if PLANNED.contains(&name) {
+            return None;
         }
-        let foreign = FOREIGN
+        FOREIGN
             .iter()
             .find(|(theirs, ours)| *theirs == name && self.asked.contains(ours))
-            .map(|(_, ours)| *ours);
-        let meant = foreign.or_else(|| suggest::nearest(name, self.asked.iter().copied()));
+            .map(|(_, ours)| *ours)
+            .or_else(|| suggest::nearest(name, self.asked.iter().copied()))
+    }
+
+    fn cure(&self, name: &str, meant: Option<&str>) -> String {
         match meant {
+            Some(MERGE) => "write the fields out: merge keys are not read here".to_owned(),
             Some(meant) => format!("write `{meant}`"),
+            None if PLANNED.contains(&name) => {
+                format!("remove it: this version of Tollgate has no `{name}` yet")
+            }
             None => format!("remove it: known here are `{}`", self.asked.join("`, `")),
         }
     }
@@ -268,7 +291,7 @@ pub(super) fn section<'node, T>(
     };
     let value = read(&mut section, findings);
     section.close(findings);
-    Given::Written(Written { place, value })
+    Given::Written(Written::at(place, value))
 }
 
 /// Reads a single value whose place is known.
@@ -290,7 +313,14 @@ pub(super) fn single<T>(
         ),
         Value::Scalar(scalar) if looks_secret(&scalar.text) => leaked(&scalar.text, &place),
         Value::Scalar(scalar) => match read(scalar) {
-            Ok(value) => return Given::Written(Written { place, value }),
+            Ok(value) => {
+                let source = scalar.written.clone();
+                return Given::Written(Written {
+                    place,
+                    value,
+                    source,
+                });
+            }
             Err(wrong) => place.problem(wrong.found, wrong.fix),
         },
     };

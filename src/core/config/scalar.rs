@@ -25,7 +25,7 @@ fn wrong<T>(found: String, fix: &str) -> Read<T> {
 pub(super) fn text(scalar: &Scalar) -> Read<String> {
     if scalar.text.trim().is_empty() {
         return wrong(
-            format!("{} is empty", scalar.shown()),
+            "no text stands here".to_owned(),
             "write a value, or remove the line",
         );
     }
@@ -51,7 +51,7 @@ pub(super) fn count(scalar: &Scalar) -> Read<usize> {
     match digits(&scalar.text).and_then(|digits| digits.parse().ok()) {
         Some(count) if count <= COUNT_MAX => Ok(count),
         Some(_) => wrong(format!("{} is too large", scalar.shown()), fix),
-        None => wrong(format!("{} is not such a number", scalar.shown()), fix),
+        None => wrong(format!("{} is not a whole number", scalar.shown()), fix),
     }
 }
 

@@ -3,8 +3,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::problem::shown;
-
 /// `https://api.openai.com/v1`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -30,9 +28,9 @@ type Refusal = (String, &'static str);
 const URL_FORM: &str =
     "write http:// or https://, a host, perhaps a port, and a path: `https://api.openai.com/v1`";
 
-/// Reads it, or says what is wrong and what to write.
-pub(super) fn read(text: &str) -> Result<Url, Refusal> {
-    let (scheme, rest) = scheme(text)?;
+/// Reads it, or says what is wrong and what to write; `shown` is what messages may repeat of it.
+pub(super) fn read(text: &str, shown: &str) -> Result<Url, Refusal> {
+    let (scheme, rest) = scheme(text, shown)?;
     let split = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(split).unwrap_or((rest, ""));
     if authority.contains('@') {
@@ -48,7 +46,7 @@ pub(super) fn read(text: &str) -> Result<Url, Refusal> {
         ));
     }
     let (host, port) = host_and_port(authority)
-        .ok_or_else(|| (format!("{} has no proper host", shown(text)), URL_FORM))?;
+        .ok_or_else(|| (format!("{shown} has no proper host"), URL_FORM))?;
     let usual_port = match scheme {
         Scheme::Http => 80,
         Scheme::Https => 443,
@@ -69,16 +67,16 @@ pub(super) fn read(text: &str) -> Result<Url, Refusal> {
         host,
         port,
         authority,
-        path: base_path(path).ok_or_else(|| unfit_path(text))?,
+        path: base_path(path).ok_or_else(|| unfit_path(text, shown))?,
     })
 }
 
-fn scheme(text: &str) -> Result<(Scheme, &str), Refusal> {
+fn scheme<'text>(text: &'text str, shown: &str) -> Result<(Scheme, &'text str), Refusal> {
     let split = text.split_once("://");
     match split.map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
         Some((scheme, rest)) if scheme == "https" => Ok((Scheme::Https, rest)),
         Some((scheme, rest)) if scheme == "http" => Ok((Scheme::Http, rest)),
-        _ => Err((format!("{} is no http or https URL", shown(text)), URL_FORM)),
+        _ => Err((format!("{shown} is no http or https URL"), URL_FORM)),
     }
 }
 
@@ -130,14 +128,14 @@ fn base_path(path: &str) -> Option<String> {
     (fine && base).then(|| path.to_owned())
 }
 
-fn unfit_path(text: &str) -> Refusal {
+fn unfit_path(text: &str, shown: &str) -> Refusal {
     if text.trim_end_matches('/').ends_with("/chat/completions") {
         return (
             "the URL names one operation, not where all of them are".to_owned(),
             "end it before `/chat/completions`",
         );
     }
-    (format!("{} has no proper path", shown(text)), URL_FORM)
+    (format!("{shown} has no proper path"), URL_FORM)
 }
 
 /// Whether what is sent there stays on this machine.
@@ -167,7 +165,7 @@ mod tests {
                 "Https 2001:db8::1 443 [2001:db8::1] ",
             ),
         ] {
-            let url = read(text).unwrap();
+            let url = read(text, "it").unwrap();
             let got = format!(
                 "{:?} {} {} {} {}",
                 url.scheme, url.host, url.port, url.authority, url.path
@@ -203,7 +201,7 @@ mod tests {
             ("http://a/b c", "no proper path"),
             ("http://a/v1/chat/completions", "one operation"),
         ] {
-            let (got, _) = read(text).unwrap_err();
+            let (got, _) = read(text, "it").unwrap_err();
             assert!(got.contains(found), "{text}: {got}");
             assert!(!got.contains("u:p") && !got.contains("key="), "{got}");
         }

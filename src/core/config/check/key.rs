@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{must, name, required, unknown};
+use super::{absent, must, name, required, unknown};
 use crate::config::Key;
-use crate::config::problem::{Place, Problem, shown};
+use crate::config::problem::{Place, Problems};
 use crate::config::raw::{self, Given, Written};
 
 const HASH_HOW: &str = "write 64 hexadecimal digits, from `printf %s KEY | sha256sum`";
@@ -13,11 +13,11 @@ const KEYS_HOW: &str = "write who may call: `tenants: {keys: [{name: NAME, sha25
 const HASH_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Every key, sorted by hash.
-pub(super) fn check(written: &raw::Config, problems: &mut Vec<Problem>) -> Vec<Key> {
+pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Vec<Key> {
     let tenants = match &written.tenants {
         Given::Mistaken => return Vec::new(),
         Given::Absent => {
-            problems.push(Place::root(1).problem("`tenants` is missing", KEYS_HOW));
+            absent("tenants", &Place::root(1), KEYS_HOW, problems);
             return Vec::new();
         }
         Given::Written(tenants) => tenants,
@@ -74,7 +74,7 @@ fn once(
     written: &Written<String>,
     value: &str,
     seen: &mut BTreeMap<String, usize>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     if let Some(line) = seen.get(value) {
         problems.push(written.place.problem(
@@ -86,7 +86,7 @@ fn once(
     seen.insert(value.to_owned(), written.place.line());
 }
 
-fn hash_text(text: &Written<String>, problems: &mut Vec<Problem>) -> Option<String> {
+fn hash_text(text: &Written<String>, problems: &mut Problems) -> Option<String> {
     let hash = text.value.to_ascii_lowercase();
     let hexadecimal = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     let found = if hash.len() != 64 || !hexadecimal {
@@ -104,7 +104,7 @@ fn hash_text(text: &Written<String>, problems: &mut Vec<Problem>) -> Option<Stri
     None
 }
 
-fn tenant(given: &Given<String>, problems: &mut Vec<Problem>) -> String {
+fn tenant(given: &Given<String>, problems: &mut Problems) -> String {
     match given.written() {
         None => String::new(),
         Some(written) => {
@@ -117,7 +117,7 @@ fn tenant(given: &Given<String>, problems: &mut Vec<Problem>) -> String {
 fn models(
     given: &Given<Vec<Given<String>>>,
     written: &raw::Config,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Vec<String>> {
     let list = given.written()?;
     if list.value.is_empty() {
@@ -136,7 +136,7 @@ fn models(
                 .map(|known| known.name.value.as_str())
         };
         if allowed.contains(&model.value) {
-            let found = format!("{} is in this list already", shown(&model.value));
+            let found = format!("{} is in this list already", model.shown());
             problems.push(model.place.problem(found, "keep one of them"));
         } else if known.is_some_and(|known| !known.is_empty())
             && !names().any(|name| name == model.value)

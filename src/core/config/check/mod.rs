@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
-use super::problem::{Place, Problem, shown};
+use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
 use super::{Gateway, Model, Price, Target, Telemetry, suggest};
 
@@ -52,6 +52,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         access_log: access_log(written, &mut problems),
         upstreams,
     };
+    let mut problems = problems.all;
     if problems.is_empty() {
         return Ok(Checked {
             gateway,
@@ -74,20 +75,18 @@ fn telemetry(written: &raw::Config) -> Telemetry {
     }
 }
 
-fn access_log(written: &raw::Config, problems: &mut Vec<Problem>) -> AccessLog {
+fn access_log(written: &raw::Config, problems: &mut Problems) -> AccessLog {
     let telemetry = written.telemetry.written();
-    let Some(Written { place, value }) =
-        telemetry.and_then(|telemetry| telemetry.value.access_log.written())
-    else {
+    let Some(log) = telemetry.and_then(|telemetry| telemetry.value.access_log.written()) else {
         return AccessLog::Stdout;
     };
-    match value.as_str() {
+    match log.value.as_str() {
         "stdout" => AccessLog::Stdout,
         "off" => AccessLog::Off,
         path if path.starts_with('/') => AccessLog::File(PathBuf::from(path)),
-        other => {
-            problems.push(place.problem(
-                format!("{} is neither `stdout`, `off` nor a path", shown(other)),
+        _ => {
+            problems.push(log.place.problem(
+                format!("{} is neither `stdout`, `off` nor a path", log.shown()),
                 "write `stdout`, `off`, or a path that begins with `/`",
             ));
             AccessLog::Stdout
@@ -101,11 +100,11 @@ fn required<'written, T>(
     field: &str,
     parent: &Place,
     fix: &str,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> &'written [T] {
     match given {
         Given::Mistaken => {}
-        Given::Absent => problems.push(parent.problem(format!("`{field}` is missing"), fix)),
+        Given::Absent => absent(field, parent, fix, problems),
         Given::Written(written) if written.value.is_empty() => {
             problems.push(written.place.problem(format!("`{field}` is empty"), fix));
         }
@@ -120,12 +119,17 @@ fn must<'written, T>(
     field: &str,
     parent: &Place,
     fix: &str,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<&'written Written<T>> {
     if matches!(given, Given::Absent) {
-        problems.push(parent.problem(format!("`{field}` is missing"), fix));
+        absent(field, parent, fix, problems);
     }
     given.written()
+}
+
+fn absent(field: &str, parent: &Place, fix: &str, problems: &mut Problems) {
+    let found = format!("`{field}` is missing");
+    problems.missing(&[field], parent, &found, fix);
 }
 
 /// What models refer to, and what refers to them.
@@ -140,7 +144,7 @@ struct Chains<'written> {
     complete: bool,
 }
 
-fn models(written: &raw::Config, problems: &mut Vec<Problem>) -> Vec<Model> {
+fn models(written: &raw::Config, problems: &mut Problems) -> Vec<Model> {
     let named = required(
         &written.models,
         "models",
@@ -176,7 +180,7 @@ fn positions_of(written: &raw::Config) -> Option<BTreeMap<&str, usize>> {
 fn model(
     named: &Named<raw::Model>,
     chains: &mut Chains<'_>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Model> {
     name::check(name::Kind::Model, &named.name, problems);
     let Given::Written(body) = &named.body else {
@@ -223,7 +227,7 @@ fn target(
     given: &Given<raw::Target>,
     model_name: &str,
     chains: &mut Chains<'_>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Target> {
     let written = given.written()?;
     let model = match &written.value.model {
@@ -265,7 +269,7 @@ fn unknown<'known>(
     name: &Written<String>,
     known: impl Iterator<Item = &'known str>,
 ) -> Problem {
-    let quoted = shown(&name.value);
+    let quoted = name.shown();
     let fix = match suggest::nearest(&name.value, known) {
         Some(meant) => format!("write `{meant}`, or add {quoted} under `{section}`"),
         None => format!("add {quoted} under `{section}`"),
@@ -276,7 +280,7 @@ fn unknown<'known>(
 
 fn prices<'written>(
     written: &'written raw::Config,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> BTreeMap<&'written str, Price> {
     let mut prices = BTreeMap::new();
     for named in written.prices.written().iter().flat_map(|all| &all.value) {
@@ -302,7 +306,7 @@ fn prices<'written>(
     prices
 }
 
-fn unused_prices(written: &raw::Config, chains: &Chains<'_>, problems: &mut Vec<Problem>) {
+fn unused_prices(written: &raw::Config, chains: &Chains<'_>, problems: &mut Problems) {
     if !chains.complete {
         return;
     }
@@ -316,7 +320,7 @@ fn unused_prices(written: &raw::Config, chains: &Chains<'_>, problems: &mut Vec<
             Some(meant) => format!("write `{meant}`, or remove it"),
             None => "write `PROVIDER/MODEL` as a target has them, or remove it".to_owned(),
         };
-        let found = format!("no target is {}", shown(&name.value));
+        let found = format!("no target is {}", name.shown());
         problems.push(name.place.problem(found, fix));
     }
 }

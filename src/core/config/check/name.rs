@@ -1,6 +1,6 @@
 //! Names: they become labels, paths, cluster names and header values, so they are plain.
 
-use crate::config::problem::{Problem, looks_secret, shown};
+use crate::config::problem::{Problems, looks_secret};
 use crate::config::raw::Written;
 
 /// What is named.
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 const RESERVED_PROVIDERS: &[&str] = &["hop"];
 
 /// Reports a name that does not fit.
-pub(super) fn check(kind: Kind, name: &Written<String>, problems: &mut Vec<Problem>) {
+pub(super) fn check(kind: Kind, name: &Written<String>, problems: &mut Problems) {
     let text = name.value.as_str();
     let fix = match kind {
         Kind::Provider => "write up to 40 of a-z, 0-9 and `-`, beginning with a letter or a digit",
@@ -30,10 +30,10 @@ pub(super) fn check(kind: Kind, name: &Written<String>, problems: &mut Vec<Probl
     if looks_secret(text) {
         problems.push(name.place.problem("a key stands where a name belongs", fix));
     } else if !fits(kind, text) {
-        let found = format!("{} does not fit as a name", shown(text));
+        let found = format!("{} does not fit as a name", name.shown());
         problems.push(name.place.problem(found, fix));
     } else if matches!(kind, Kind::Provider) && RESERVED_PROVIDERS.contains(&text) {
-        let found = format!("{} is the name of a part of Tollgate", shown(text));
+        let found = format!("{} is the name of a part of Tollgate", name.shown());
         problems.push(name.place.problem(found, "choose another name"));
     }
 }

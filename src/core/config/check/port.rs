@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{ADMIN, LISTEN};
-use crate::config::problem::{Place, Problem, shown};
+use crate::config::problem::{Place, Problems, shown};
 use crate::config::raw::{self, Given, Written};
 
 /// Where the gateway itself listens.
@@ -20,7 +20,7 @@ struct Claim<'written> {
 }
 
 /// Reports every address that is taken already.
-pub(super) fn check(written: &raw::Config, problems: &mut Vec<Problem>) -> Addresses {
+pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Addresses {
     let listen = written.listen.written().map(|listen| &listen.value.address);
     let admin = written.admin.written().map(|admin| &admin.value.address);
     let claims: Vec<Claim<'_>> = [
@@ -67,7 +67,7 @@ fn own<'written>(
 ) -> Option<Claim<'written>> {
     let (address, place) = match given {
         Some(Given::Mistaken) => return None,
-        Some(Given::Written(Written { place, value })) => (*value, Some(place)),
+        Some(Given::Written(Written { place, value, .. })) => (*value, Some(place)),
         Some(Given::Absent) | None => (default, None),
     };
     Some(Claim {
@@ -84,7 +84,7 @@ fn fakes(written: &raw::Config) -> impl Iterator<Item = Claim<'_>> {
         .into_iter()
         .flat_map(|providers| &providers.value)
         .filter_map(|named| {
-            let Written { place, value } = named.body.written()?.value.fake.written()?;
+            let Written { place, value, .. } = named.body.written()?.value.fake.written()?;
             Some(Claim {
                 address: *value,
                 place: Some(place),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{LISTEN, must, name, required};
 use crate::config::deploy::{Credential, Secret, Tls, Upstream};
-use crate::config::problem::{Place, Problem, shown};
+use crate::config::problem::{Place, Problems, shown};
 use crate::config::raw::{self, Given, Named, Written};
 use crate::config::url::{self, Scheme, Url};
 use crate::config::{Dialect, Provider};
@@ -19,7 +19,7 @@ const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Every provider, and how it is reached, in the order of the file.
 pub(super) fn check(
     written: &raw::Config,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> (Vec<Provider>, Vec<Upstream>) {
     let all = required(
         &written.providers,
@@ -38,7 +38,7 @@ pub(super) fn check(
 fn provider(
     named: &Named<raw::Provider>,
     listen: SocketAddr,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<(Provider, Upstream)> {
     name::check(name::Kind::Provider, &named.name, problems);
     let written = &named.body.written()?.value;
@@ -52,7 +52,7 @@ fn provider(
     );
     let url = location(written, place, problems);
     if let (Some(url), Given::Written(text)) = (&url, &written.url) {
-        itself(url, &text.place, listen, problems);
+        itself(url, text, listen, problems);
     }
     let tls = tls(written, url.as_ref(), problems);
     plaintext(written, url.as_ref(), problems);
@@ -92,13 +92,15 @@ fn credential(dialect: Dialect, secret: Secret) -> Credential {
 }
 
 /// Exactly one of `url` and `fake` says where it is.
-fn location(written: &raw::Provider, place: &Place, problems: &mut Vec<Problem>) -> Option<Url> {
+fn location(written: &raw::Provider, place: &Place, problems: &mut Problems) -> Option<Url> {
     let text = match (&written.url, &written.fake) {
         (Given::Absent, Given::Absent) => {
-            problems.push(place.problem(
+            problems.missing(
+                &["url", "fake"],
+                place,
                 "neither `url` nor `fake` says where it is",
                 "write `url: https://HOST/v1`, or `fake: 127.0.0.1:7711` to practise",
-            ));
+            );
             return None;
         }
         (Given::Absent, Given::Mistaken) | (Given::Mistaken, Given::Absent) => return None,
@@ -110,7 +112,7 @@ fn location(written: &raw::Provider, place: &Place, problems: &mut Vec<Problem>)
             return None;
         }
     };
-    match url::read(&text.value) {
+    match url::read(&text.value, &text.shown()) {
         Ok(url) => Some(url),
         Err((found, fix)) => {
             problems.push(text.place.problem(found, fix));
@@ -119,7 +121,7 @@ fn location(written: &raw::Provider, place: &Place, problems: &mut Vec<Problem>)
     }
 }
 
-fn faked(fake: &Written<SocketAddr>, problems: &mut Vec<Problem>) -> Option<Url> {
+fn faked(fake: &Written<SocketAddr>, problems: &mut Problems) -> Option<Url> {
     if !fake.value.ip().is_loopback() {
         problems.push(fake.place.problem(
             format!("{} is not on this machine", shown(&fake.value.to_string())),
@@ -127,21 +129,21 @@ fn faked(fake: &Written<SocketAddr>, problems: &mut Vec<Problem>) -> Option<Url>
         ));
         return None;
     }
-    url::read(&format!("http://{}/openai/v1", fake.value)).ok()
+    url::read(&format!("http://{}/openai/v1", fake.value), "").ok()
 }
 
 /// A gateway that asks itself never answers.
-fn itself(url: &Url, place: &Place, listen: SocketAddr, problems: &mut Vec<Problem>) {
+fn itself(url: &Url, text: &Written<String>, listen: SocketAddr, problems: &mut Problems) {
     let here = listen.ip().is_unspecified() || listen.ip().is_loopback();
     if here && url::is_loopback(&url.host) && url.port == listen.port() {
-        problems.push(place.problem(
-            format!("{} is this gateway itself", shown(&url.authority)),
+        problems.push(text.place.problem(
+            format!("{} is this gateway itself", text.shown()),
             "write where the provider listens",
         ));
     }
 }
 
-fn tls(written: &raw::Provider, url: Option<&Url>, problems: &mut Vec<Problem>) -> Option<Tls> {
+fn tls(written: &raw::Provider, url: Option<&Url>, problems: &mut Problems) -> Option<Tls> {
     let section = written.tls.written();
     if let Some(section) = section {
         tls_values(&section.value, problems);
@@ -158,16 +160,15 @@ fn tls(written: &raw::Provider, url: Option<&Url>, problems: &mut Vec<Problem>) 
     }
     let server_name = section.map(|section| &section.value.server_name);
     if matches!(server_name, None | Some(Given::Absent)) && !is_certificate_name(&url.host) {
-        let place = written.url.written().map(|text| &text.place);
-        problems.extend(place.map(|place| {
-            place.problem(
+        if let Given::Written(text) = &written.url {
+            problems.push(text.place.problem(
                 format!(
-                    "{} is an address, and certificates are for names",
-                    shown(&url.host)
+                    "{} names an address, and certificates are for names",
+                    text.shown()
                 ),
                 "write the name in its certificate beside it: `tls: {server_name: NAME}`",
-            )
-        }));
+            ));
+        }
     }
     let written_or = |given: Option<&Given<String>>, default: &str| {
         let written = given.and_then(Given::written);
@@ -180,12 +181,12 @@ fn tls(written: &raw::Provider, url: Option<&Url>, problems: &mut Vec<Problem>) 
     })
 }
 
-fn tls_values(tls: &raw::Tls, problems: &mut Vec<Problem>) {
+fn tls_values(tls: &raw::Tls, problems: &mut Problems) {
     if let Given::Written(file) = &tls.ca_file
         && !file.value.starts_with('/')
     {
         problems.push(file.place.problem(
-            format!("{} is not an absolute path", shown(&file.value)),
+            format!("{} is not an absolute path", file.shown()),
             format!("write a path that begins with `/`: `{CA_FILE}`"),
         ));
     }
@@ -193,7 +194,7 @@ fn tls_values(tls: &raw::Tls, problems: &mut Vec<Problem>) {
         && !is_certificate_name(&name.value)
     {
         problems.push(name.place.problem(
-            format!("{} is not a host name", shown(&name.value)),
+            format!("{} is not a host name", name.shown()),
             "write the name in the server's certificate",
         ));
     }
@@ -204,12 +205,17 @@ fn is_certificate_name(name: &str) -> bool {
 }
 
 /// A key goes in the clear only where the user says that he knows.
-fn plaintext(written: &raw::Provider, url: Option<&Url>, problems: &mut Vec<Problem>) {
+fn plaintext(written: &raw::Provider, url: Option<&Url>, problems: &mut Problems) {
     let Some(url) = url else { return };
     let exposed = url.scheme == Scheme::Http && !url::is_loopback(&url.host);
     let keyless = matches!(written.key, Given::Absent);
     match (&written.allow_plaintext, &written.key) {
-        (Given::Written(Written { place, value: true }), _) if !exposed || keyless => {
+        (
+            Given::Written(Written {
+                place, value: true, ..
+            }),
+            _,
+        ) if !exposed || keyless => {
             problems.push(place.problem(
                 "no key is sent in the clear here, so nothing needs to be allowed",
                 "remove it",
