@@ -313,8 +313,10 @@ mod tests {
         assert!(read(&deep(DEPTH_MAX)).is_ok());
         let want = "this is nested deeper than 32 levels";
         assert_eq!(refused(&deep(DEPTH_MAX + 1)), want);
-        assert_eq!(refused(&"[".repeat(100_000)), want);
         assert_eq!(refused(&"- ".repeat(100_000)), want);
+        // The parser looks ahead and has a bound of its own.
+        let theirs = "this is not YAML: recursion limit exceeded";
+        assert_eq!(refused(&"[".repeat(100_000)), theirs);
         // Each level of aliases is one level deeper than the one before.
         let mut text = "a0: &a0 [x]\n".to_owned();
         for level in 1..DEPTH_MAX {

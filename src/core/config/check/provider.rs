@@ -159,16 +159,18 @@ fn tls(written: &raw::Provider, url: Option<&Url>, problems: &mut Problems) -> O
         return None;
     }
     let server_name = section.map(|section| &section.value.server_name);
-    if matches!(server_name, None | Some(Given::Absent)) && !is_certificate_name(&url.host) {
-        if let Given::Written(text) = &written.url {
-            problems.push(text.place.problem(
-                format!(
-                    "{} names an address, and certificates are for names",
-                    text.shown()
-                ),
-                "write the name in its certificate beside it: `tls: {server_name: NAME}`",
-            ));
-        }
+    let unnamed = matches!(server_name, None | Some(Given::Absent));
+    if let Given::Written(text) = &written.url
+        && unnamed
+        && !is_certificate_name(&url.host)
+    {
+        problems.push(text.place.problem(
+            format!(
+                "{} names an address, and certificates are for names",
+                text.shown()
+            ),
+            "write the name in its certificate beside it: `tls: {server_name: NAME}`",
+        ));
     }
     let written_or = |given: Option<&Given<String>>, default: &str| {
         let written = given.and_then(Given::written);
