@@ -21,7 +21,7 @@ setup: ## Fetch what the others need: wasm target, Envoys, SDKs, nextest (all of
 build: ## Build the tollgate program and the filter, and print the filter's size
 	@scripts/build
 
-run: build ## Start everything on loopback, without any key (CONFIG=file, DATA=folder, ENVOY_VERSION=1.38.3)
+run: build ## Start everything on loopback, without any key (CONFIG=file, DATA=folder, ENVOY_VERSION=1.38.2)
 	@scripts/run "$(CONFIG)" "$(DATA)"
 
 test: setup build ## Run every check and every test, also against real Envoys

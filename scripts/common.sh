@@ -5,8 +5,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS=$ROOT/.tools
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 WASM=$TARGET/wasm32-unknown-unknown/release/tollgate_filter.wasm
-# The newest of each supported line; the last is the default.
-ENVOY_VERSIONS="1.36.4 1.37.0 1.38.3 1.39.3 1.40.0"
+# The newest of each supported line that has V8 (the 1.38.3 wheel has not); the last is the default.
+ENVOY_VERSIONS="1.36.4 1.37.0 1.38.2 1.39.3 1.40.0"
 PATH=$TOOLS/bin:$PATH
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
