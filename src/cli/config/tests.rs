@@ -1,3 +1,5 @@
+//! What the examples, every known mistake and a file on disk must give.
+
 use std::collections::BTreeSet;
 
 use super::*;
