@@ -569,3 +569,6 @@ fn written(bytes: &[u8], output: sse::Output) -> Vec<u8> {
         sse::Output::Changed(written) => written,
     }
 }
+
+#[cfg(test)]
+mod tests;

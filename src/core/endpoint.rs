@@ -1,6 +1,6 @@
 //! What callers may ask for: one line an endpoint.
 
-use crate::config::Dialect;
+use crate::dialect::Dialect;
 
 /// A path that is understood.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::auth;
-use crate::config::{Dialect, Gateway};
+use crate::config::Gateway;
+use crate::dialect::{Dialect, answer};
 use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams};
 use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress};
 use crate::head::Head;
@@ -29,6 +30,8 @@ pub enum Input<'a> {
     },
     /// The whole body; empty where there is none.
     Body(Vec<u8>),
+    /// Fields behind the body.
+    Trailers,
 }
 
 /// What the shell is to do.
@@ -105,13 +108,14 @@ impl Admission {
                 self.bounded(bytes)
                     .and_then(|()| self.forward(expected, body))
             }
+            (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::Decided, _) => return None,
-            (State::ExpectHead, Input::BodyGrows { .. } | Input::Body(_))
+            (State::ExpectHead, Input::BodyGrows { .. } | Input::Body(_) | Input::Trailers)
             | (State::ExpectBody(_), Input::Head { .. }) => {
                 Err(Refusal::internal("the request came out of order"))
             }
         };
-        Some(step.unwrap_or_else(|refusal| Step::Answer(refusal.answer(Dialect::Openai))))
+        Some(step.unwrap_or_else(|refusal| Step::Answer(answer(Dialect::Openai, &refusal))))
     }
 
     fn head(&mut self, head: Head<'_>, now: Timestamp) -> Result<Step, Refusal> {
@@ -127,8 +131,10 @@ impl Admission {
                 return Err(Refusal::unknown_endpoint(&shown(method), &shown(path)));
             }
             Err(NoEndpoint::TakesOnly(takes)) => {
-                let mut answer =
-                    Refusal::method_not_allowed(&shown(method), takes).answer(Dialect::Openai);
+                let mut answer = answer(
+                    Dialect::Openai,
+                    &Refusal::method_not_allowed(&shown(method), takes),
+                );
                 answer.headers.push(("allow", takes.to_owned()));
                 return Ok(Step::Answer(answer));
             }
@@ -249,12 +255,12 @@ pub fn reply_head(exchange: &mut Exchange, status: u16, now: Timestamp) -> Optio
     exchange.close_silent_attempt(now);
     let dialect = exchange.endpoint.dialect;
     let Some((tried, _, provider)) = exchange.last() else {
-        return Some(
-            Refusal::internal(&format!(
+        return Some(answer(
+            dialect,
+            &Refusal::internal(&format!(
                 "Envoy answered {status} before any provider was asked"
-            ))
-            .answer(dialect),
-        );
+            )),
+        ));
     };
     match &tried.end {
         End::Accepted { .. } => None,
@@ -264,15 +270,18 @@ pub fn reply_head(exchange: &mut Exchange, status: u16, now: Timestamp) -> Optio
             body: body.clone(),
             code: Some("provider_refused"),
         }),
-        End::Refused { status, .. } => {
-            Some(Refusal::no_answer(*status, "provider_refused", &exchange.story()).answer(dialect))
-        }
-        End::Pending => {
-            Some(Refusal::no_answer(502, "provider_unreachable", &exchange.story()).answer(dialect))
-        }
-        End::Failed(failed) if failed.why == Failure::Credential => {
-            Some(Refusal::provider_credential(&provider.name).answer(dialect))
-        }
+        End::Refused { status, .. } => Some(answer(
+            dialect,
+            &Refusal::no_answer(*status, "provider_refused", &exchange.story()),
+        )),
+        End::Pending => Some(answer(
+            dialect,
+            &Refusal::no_answer(502, "provider_unreachable", &exchange.story()),
+        )),
+        End::Failed(failed) if failed.why == Failure::Credential => Some(answer(
+            dialect,
+            &Refusal::provider_credential(&provider.name),
+        )),
         End::Failed(failed) => Some(nobody_answered(exchange, failed)),
     }
 }
@@ -298,10 +307,15 @@ fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
         | Failure::MidStream
         | Failure::Credential => (502, "provider_error"),
     };
-    let mut answer =
-        Refusal::no_answer(status, code, &exchange.story()).answer(exchange.endpoint.dialect);
+    let mut answer = answer(
+        exchange.endpoint.dialect,
+        &Refusal::no_answer(status, code, &exchange.story()),
+    );
     if let Some(retry_after) = &failed.retry_after {
         answer.headers.push(("retry-after", retry_after.clone()));
     }
     answer
 }
+
+#[cfg(test)]
+mod tests;

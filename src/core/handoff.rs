@@ -12,8 +12,8 @@ use crate::usage::Usage;
 /// memory of a worker's VM never shrinks.
 pub const BODY_KEPT_BYTES_MAX: usize = 65_536;
 
-/// More targets than this are not tried for one request.
-pub const ATTEMPTS_MAX: usize = 8;
+/// More targets than this are not tried for one request; the check refuses a model that has more.
+pub const ATTEMPTS_MAX: usize = 16;
 
 /// One request on its way, from admission to its record.
 #[derive(Debug)]

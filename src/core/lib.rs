@@ -20,10 +20,13 @@ pub mod handoff;
 pub mod head;
 pub mod json_tap;
 pub mod metrics;
+pub mod price;
 pub mod record;
 pub mod refusal;
 pub mod request;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 pub mod trace;
 pub mod units;
 pub mod usage;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{Gateway, Key, Price};
+use crate::config::{Gateway, Key};
 use crate::gateway::Known;
 use crate::handoff::{End, Ending, Exchange, Failure};
 use crate::metrics::{Metric, Sample, Series};
@@ -140,7 +140,7 @@ pub fn of_forwarded(exchange: &Exchange, ended: Ended) -> (Record<'_>, Vec<Sampl
     let (usage, source) = used(exchange);
     let last = exchange.last();
     let price = last.and_then(|(_, target, _)| target.price);
-    let cost = price.as_ref().map(|price: &Price| usage.cost(price));
+    let cost = price.map(|price| price.cost(&usage));
     let accepted = matches!(last, Some((tried, ..)) if matches!(tried.end, End::Accepted { .. }));
     let first_token_ms = exchange
         .progress

@@ -1,8 +1,5 @@
 //! What a caller is told when a request is not served: one line a reason.
 
-use crate::config::Dialect;
-use crate::dialect;
-
 /// A reason not to serve, as a client and its SDK can act upon it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -30,16 +27,6 @@ pub struct Answer {
 }
 
 impl Refusal {
-    /// In words, as this caller's SDK expects an error.
-    pub fn answer(&self, dialect: Dialect) -> Answer {
-        Answer {
-            status: self.status,
-            headers: Vec::new(),
-            body: dialect::error_body(dialect, self),
-            code: Some(self.code),
-        }
-    }
-
     /// Only the path and method are wrong.
     pub fn unknown_endpoint(method: &str, path: &str) -> Self {
         Self::new(
@@ -113,6 +100,16 @@ impl Refusal {
             format!(
                 "The request body is encoded (`content-encoding: {encoding}`) and cannot be metered. Send it plain."
             ),
+        )
+    }
+
+    /// Fields behind the body: nothing here reads them, and they must not reach a provider unread.
+    pub fn trailers() -> Self {
+        Self::new(
+            400,
+            "unsupported_trailers",
+            "The request has trailers behind its body, which are not read here. Send it without."
+                .to_owned(),
         )
     }
 

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::Price;
-use crate::units::{MoneyOverflow, NanoUsd, PricePerMillion, Tokens, round_up};
+use crate::units::Tokens;
 
 /// Tokens by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,61 +49,21 @@ impl Usage {
             .iter()
             .fold(Tokens(0), |sum, (_, tokens)| sum.plus(*tokens))
     }
-
-    /// What it costs. A class without a price of its own costs what its plain class costs: never nothing.
-    pub fn cost(&self, price: &Price) -> Result<NanoUsd, MoneyOverflow> {
-        let cached = price.cached_input.unwrap_or(price.input);
-        let written = price.cache_write.unwrap_or(price.input);
-        let thought = price.reasoning.unwrap_or(price.output);
-        let lines: [(PricePerMillion, Tokens); 5] = [
-            (price.input, self.input),
-            (cached, self.cached_input),
-            (written, self.cache_write),
-            (price.output, self.output),
-            (thought, self.reasoning),
-        ];
-        round_up(lines.iter().fold(0_u128, |sum, (price, tokens)| {
-            sum.saturating_add(price.exact(*tokens))
-        }))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn price(input: &str, output: &str, cached: Option<&str>) -> Price {
-        let read = |text: &str| PricePerMillion(NanoUsd::from_dollars(text).unwrap());
-        Price {
-            input: read(input),
-            output: read(output),
-            cached_input: cached.map(read),
-            cache_write: None,
-            reasoning: None,
-        }
-    }
-
     #[test]
-    fn classes_are_priced_apart_and_rounded_up_once() {
+    fn the_total_is_the_sum_of_all_classes() {
         let usage = Usage {
-            input: Tokens(10),
-            cached_input: Tokens(90),
-            cache_write: Tokens(0),
-            output: Tokens(5),
-            reasoning: Tokens(3),
+            input: Tokens(1),
+            cached_input: Tokens(20),
+            cache_write: Tokens(300),
+            output: Tokens(4_000),
+            reasoning: Tokens(50_000),
         };
-        for (price, want) in [
-            (
-                price("1", "2", Some("0.1")),
-                10_000 + 9_000 + 10_000 + 6_000,
-            ),
-            // no cached price: the input price, never nothing
-            (price("1", "2", None), 100_000 + 10_000 + 6_000),
-            // a third of a nano-dollar in each class: one rounding, not five
-            (price("0.000000333", "0.000000333", None), 1),
-        ] {
-            assert_eq!(usage.cost(&price), Ok(NanoUsd(want)));
-        }
-        assert_eq!(usage.total(), Tokens(108));
+        assert_eq!(usage.total(), Tokens(54_321));
     }
 }

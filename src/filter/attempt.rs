@@ -6,6 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
+use tollgate_core::dialect::{self, Dialect};
 use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
@@ -182,7 +183,18 @@ impl HttpContext for Stream {
         }
     }
 
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        // The end came behind the body: what is held is judged now, or the reply would pass unseen.
+        self.reply_body(usize::MAX, Follows::Nothing)
+    }
+
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.reply_body(size, follows(end_of_stream))
+    }
+}
+
+impl Stream {
+    fn reply_body(&mut self, size: usize, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
             .as_ref()
@@ -191,12 +203,9 @@ impl HttpContext for Stream {
             return Action::Continue;
         };
         let bytes = Bytes::Reply.read(size);
-        let step = self.attempt.reply_body(
-            &mut shared.exchange,
-            &bytes,
-            follows(end_of_stream),
-            host::now(),
-        );
+        let step = self
+            .attempt
+            .reply_body(&mut shared.exchange, &bytes, follows, host::now());
         match step {
             BodyStep::Hold => Action::Pause,
             BodyStep::Retry => retry(),
@@ -217,7 +226,7 @@ fn retry() -> Action {
 
 /// From here Envoy takes no other way: the caller gets this at once.
 fn refuse(refusal: &Refusal) -> Action {
-    let answer = refusal.answer(config::Dialect::Openai);
+    let answer = dialect::answer(Dialect::Openai, refusal);
     let _ = host::answer(
         answer.status,
         &[("content-type", "application/json")],

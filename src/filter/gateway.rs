@@ -5,6 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use tollgate_core::config::Gateway;
+use tollgate_core::dialect::{self, Dialect};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::{Ending, Exchange};
 use tollgate_core::head;
@@ -136,7 +137,7 @@ impl Stream {
             Some(()) => Action::Continue,
             None => {
                 let refusal = Refusal::internal("Envoy did not take the request");
-                self.answer(&refusal.answer(tollgate_core::config::Dialect::Openai))
+                self.answer(&dialect::answer(Dialect::Openai, &refusal))
             }
         }
     }
@@ -228,19 +229,29 @@ impl HttpContext for Stream {
         self.perform(step)
     }
 
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        let step = self.admission.on(Input::Trailers);
+        self.perform(step)
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let Some((_, handle)) = self.meeting.as_ref().filter(|_| self.status == 0) else {
+        if self.status != 0 {
             // Our own answer on its way out.
             return Action::Continue;
-        };
-        let handle = Rc::clone(handle);
-        let Ok(mut shared) = handle.try_borrow_mut() else {
-            return Action::Continue;
-        };
+        }
         let status = Headers::Reply
             .get(":status")
             .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
             .unwrap_or(0);
+        let Some(handle) = self.meeting.as_ref().map(|(_, handle)| Rc::clone(handle)) else {
+            // Envoy answers itself, before anything was decided: a body that never came, for instance.
+            self.status = status;
+            self.code = Some("envoy_refused");
+            return Action::Continue;
+        };
+        let Ok(mut shared) = handle.try_borrow_mut() else {
+            return Action::Continue;
+        };
         match reply_head(&mut shared.exchange, status, host::now()) {
             None => {
                 self.status = status;

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::PricePerMillion;
+pub use crate::dialect::Dialect;
+pub use crate::price::Price;
 
 pub mod check;
 pub mod deploy;
@@ -74,26 +75,6 @@ pub struct Provider {
     pub reply_timeout_ms: u64,
 }
 
-/// What a client or a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// OpenAI's, and what follows it.
-    Openai,
-}
-
-impl Dialect {
-    /// Every one there is.
-    pub const ALL: &'static [Self] = &[Self::Openai];
-
-    /// As written in a configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-        }
-    }
-}
-
 /// A name that callers use, and who may answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
@@ -113,24 +94,6 @@ pub struct Target {
     /// What it costs; none is known where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-}
-
-/// What a deployment charges, by class of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// Prompt tokens.
-    pub input: PricePerMillion,
-    /// Answered tokens.
-    pub output: PricePerMillion,
-    /// Prompt tokens read from the provider's cache; the input price where none is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_input: Option<PricePerMillion>,
-    /// Prompt tokens written to the provider's cache; the input price where none is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<PricePerMillion>,
-    /// Thought tokens; the output price where none is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<PricePerMillion>,
 }
 
 /// A virtual key. The key itself is nowhere: only its hash.

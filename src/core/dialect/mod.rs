@@ -1,13 +1,40 @@
 //! What clients and providers speak: one file a dialect, one line in each match.
 
-use crate::config::Dialect;
-use crate::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::{Answer, Refusal};
 
 pub mod openai;
 
+/// What a client or a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's, and what follows it.
+    Openai,
+}
+
+impl Dialect {
+    /// Every one there is.
+    pub const ALL: &'static [Self] = &[Self::Openai];
+
+    /// As written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+        }
+    }
+}
+
 /// A refusal in the shape that the SDKs of this dialect turn into their exceptions.
-pub fn error_body(dialect: Dialect, refusal: &Refusal) -> Vec<u8> {
-    match dialect {
+pub fn answer(dialect: Dialect, refusal: &Refusal) -> Answer {
+    let body = match dialect {
         Dialect::Openai => openai::error_body(refusal),
+    };
+    Answer {
+        status: refusal.status,
+        headers: Vec::new(),
+        body,
+        code: Some(refusal.code),
     }
 }

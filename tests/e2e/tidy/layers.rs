@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 /// Modules of the core, lowest first. A module may import those of its own line and of the lines above it.
 const CORE_LAYERS: &[&[&str]] = &[
     &["units", "ids", "money"],
-    &["sse", "eventstream", "http", "json"],
-    &["config", "request", "tokens", "price", "usage", "dialect"],
+    &["sse", "eventstream", "json_tap", "head", "trace"],
     &[
-        "auth", "limits", "budget", "routing", "health", "cache", "handoff",
+        "refusal", "usage", "price", "request", "endpoint", "dialect", "tokens", "config",
     ],
-    &["exchange", "gateway", "attempt"],
+    &[
+        "auth", "limits", "budget", "routing", "health", "cache", "handoff", "metrics",
+    ],
+    &["gateway", "attempt", "record"],
 ];
 
 /// Not even within their line: a dialect speaks, it does not choose.

@@ -1,0 +1,313 @@
+//! Who is admitted, who is told what, and what the caller sees when nobody answered.
+
+use std::rc::Rc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::handoff::Tried;
+use crate::testing::{admitted, at, config, head_of};
+
+const KEY: (&str, &str) = ("authorization", "Bearer sk-tg-all");
+const POST: (&str, &str) = (":method", "POST");
+const CHAT: (&str, &str) = (":path", "/v1/chat/completions");
+const BODY: &str = r#"{"model":"small","messages":[]}"#;
+
+/// `forward`, or the status and code of the answer.
+fn outcome(lines: &[(&str, &str)], body: &str) -> String {
+    let mut admission = Admission::new(Rc::new(config()));
+    let lines = head_of(lines);
+    let mut step = admission.on(Input::Head {
+        head: Head(&lines),
+        now: at(0),
+    });
+    if matches!(step, Some(Step::AwaitBody)) {
+        step = admission.on(Input::Body(body.as_bytes().to_vec()));
+    }
+    match step.expect("a decision") {
+        Step::AwaitBody => "await".to_owned(),
+        Step::Forward(exchange) => format!("forward {}", exchange.request.model),
+        Step::Answer(answer) => format!("{} {}", answer.status, answer.code.unwrap_or("-")),
+    }
+}
+
+#[test]
+fn a_request_is_forwarded_or_told_why_not() {
+    for (lines, body, want) in [
+        (vec![POST, CHAT, KEY], BODY, "forward small"),
+        (vec![POST, CHAT], BODY, "401 missing_api_key"),
+        (
+            vec![POST, CHAT, ("x-api-key", "sk-tg-other")],
+            BODY,
+            "401 invalid_api_key",
+        ),
+        (
+            vec![POST, CHAT, ("api-key", "sk-tg-none")],
+            BODY,
+            "403 model_not_allowed",
+        ),
+        (
+            vec![POST, (":path", "/v1/nothing"), KEY],
+            BODY,
+            "404 unknown_endpoint",
+        ),
+        (
+            vec![POST, (":path", "/v1/nothing")],
+            BODY,
+            "401 missing_api_key",
+        ),
+        (
+            vec![(":method", "GET"), CHAT, KEY],
+            BODY,
+            "405 method_not_allowed",
+        ),
+        (
+            vec![POST, CHAT, KEY],
+            r#"{"model":"big"}"#,
+            "404 model_not_found",
+        ),
+        (vec![POST, CHAT, KEY], "{", "400 invalid_json"),
+        (vec![POST, CHAT, KEY], "", "400 invalid_json"),
+        (
+            vec![POST, CHAT, KEY, ("content-encoding", "gzip")],
+            BODY,
+            "415 unsupported_content_encoding",
+        ),
+        (
+            vec![POST, CHAT, KEY, ("content-encoding", "Identity")],
+            BODY,
+            "forward small",
+        ),
+        (
+            vec![POST, CHAT, KEY, ("content-length", "200001")],
+            BODY,
+            "413 body_too_large",
+        ),
+        (
+            vec![POST, CHAT, KEY, ("content-length", "200000")],
+            BODY,
+            "forward small",
+        ),
+        (
+            vec![POST, CHAT, KEY, ("content-length", "many")],
+            BODY,
+            "forward small",
+        ),
+        (vec![], BODY, "401 missing_api_key"),
+        (vec![KEY], BODY, "404 unknown_endpoint"),
+    ] {
+        assert_eq!(outcome(&lines, body), want, "{lines:?} {body}");
+    }
+}
+
+#[test]
+fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
+    let mut admission = Admission::new(Rc::new(config()));
+    let lines = head_of(&[POST, CHAT, KEY]);
+    admission.on(Input::Head {
+        head: Head(&lines),
+        now: at(0),
+    });
+    assert!(matches!(
+        admission.on(Input::BodyGrows { bytes: 200_000 }),
+        Some(Step::AwaitBody)
+    ));
+    let step = admission.on(Input::BodyGrows { bytes: 200_001 });
+    assert!(
+        matches!(step, Some(Step::Answer(Answer { status: 413, .. }))),
+        "{step:?}"
+    );
+    assert!(
+        admission.on(Input::Body(Vec::new())).is_none(),
+        "answered once"
+    );
+}
+
+#[test]
+fn trailers_are_refused_since_nobody_reads_them() {
+    let mut admission = Admission::new(Rc::new(config()));
+    let lines = head_of(&[POST, CHAT, KEY]);
+    admission.on(Input::Head {
+        head: Head(&lines),
+        now: at(0),
+    });
+    let step = admission.on(Input::Trailers);
+    assert!(
+        matches!(
+            step,
+            Some(Step::Answer(Answer {
+                code: Some("unsupported_trailers"),
+                ..
+            }))
+        ),
+        "{step:?}"
+    );
+}
+
+#[test]
+fn a_caller_sees_the_models_it_may_use_and_no_others() {
+    let list = |key: &str, path: &str| {
+        let mut admission = Admission::new(Rc::new(config()));
+        let lines = [(":method", "GET"), (":path", path), ("x-api-key", key)];
+        let lines = head_of(&lines);
+        match admission.on(Input::Head {
+            head: Head(&lines),
+            now: at(0),
+        }) {
+            Some(Step::Answer(answer)) => (
+                answer.status,
+                serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap(),
+            ),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (status, body) = list("sk-tg-all", "/v1/models");
+    assert_eq!(
+        (
+            status,
+            body["object"].as_str(),
+            body["data"][0]["id"].as_str()
+        ),
+        (200, Some("list"), Some("small"))
+    );
+    assert_eq!(
+        list("sk-tg-none", "/v1/models").1["data"],
+        serde_json::json!([])
+    );
+    assert_eq!(list("sk-tg-all", "/v1/models/small").1["id"], "small");
+    assert_eq!(list("sk-tg-none", "/v1/models/small").0, 404);
+    assert_eq!(list("sk-tg-all", "/v1/models/big").0, 404);
+}
+
+#[test]
+fn the_caller_gets_a_true_status_whatever_envoy_answers() {
+    let failed = |why, status| {
+        End::Failed(Failed {
+            why,
+            status,
+            retry_after: (status == 429).then(|| "7".to_owned()),
+        })
+    };
+    let words = br#"{"error":{"message":"no"}}"#.to_vec();
+    for (end, envoy, want) in [
+        (End::Accepted { status: 200 }, 200, None),
+        (
+            failed(Failure::RateLimited, 429),
+            503,
+            Some((429, "provider_rate_limited", Some("7"))),
+        ),
+        (
+            failed(Failure::Status, 500),
+            503,
+            Some((502, "provider_error", None)),
+        ),
+        (
+            failed(Failure::Status, 503),
+            503,
+            Some((503, "provider_error", None)),
+        ),
+        (
+            failed(Failure::Status, 529),
+            503,
+            Some((503, "provider_error", None)),
+        ),
+        (
+            failed(Failure::Status, 504),
+            503,
+            Some((504, "provider_error", None)),
+        ),
+        (
+            failed(Failure::ErrorInReply, 200),
+            503,
+            Some((502, "provider_error", None)),
+        ),
+        (
+            failed(Failure::Credential, 401),
+            401,
+            Some((502, "provider_credential_refused", None)),
+        ),
+        (
+            End::Refused {
+                status: 400,
+                body: words,
+            },
+            400,
+            Some((400, "provider_refused", None)),
+        ),
+        (
+            End::Refused {
+                status: 404,
+                body: Vec::new(),
+            },
+            404,
+            Some((404, "provider_refused", None)),
+        ),
+        // nothing came at all: refused at once, or waited for in vain
+        (End::Pending, 503, Some((503, "provider_unreachable", None))),
+    ] {
+        let mut exchange = admitted(BODY);
+        exchange.attempts.push(Tried {
+            target: 0,
+            started: at(0),
+            end,
+        });
+        let answer = reply_head(&mut exchange, envoy, at(10));
+        let got = answer.as_ref().map(|answer| {
+            let after = answer
+                .headers
+                .iter()
+                .find(|(name, _)| *name == "retry-after");
+            (
+                answer.status,
+                answer.code.unwrap_or("-"),
+                after.map(|(_, value)| value.as_str()),
+            )
+        });
+        assert_eq!(got, want, "{:?}", exchange.attempts);
+    }
+}
+
+#[test]
+fn an_attempt_that_was_silent_too_long_timed_out() {
+    let mut exchange = admitted(r#"{"model":"small","stream":true}"#);
+    exchange.attempts.push(Tried {
+        target: 0,
+        started: at(0),
+        end: End::Pending,
+    });
+    let answer = reply_head(&mut exchange, 504, at(5_000)).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.code),
+        (504, Some("provider_timeout"))
+    );
+}
+
+#[test]
+fn envoy_answering_before_any_attempt_is_told_as_what_it_is() {
+    let answer = reply_head(&mut admitted(BODY), 503, at(10)).expect("an answer");
+    assert_eq!((answer.status, answer.code), (500, Some("gateway_error")));
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_inputs_answers_twice_or_panics(order in prop::collection::vec(0_u8..5, 0..8)) {
+        let mut admission = Admission::new(Rc::new(config()));
+        let lines = head_of(&[POST, CHAT, KEY]);
+        let mut decided = 0;
+        for kind in order {
+            let input = match kind {
+                0 => Input::Head { head: Head(&lines), now: at(0) },
+                1 => Input::BodyGrows { bytes: 10 },
+                2 => Input::Body(BODY.as_bytes().to_vec()),
+                3 => Input::Body(Vec::new()),
+                _ => Input::Trailers,
+            };
+            match admission.on(input) {
+                Some(Step::Forward(_) | Step::Answer(_)) => decided += 1,
+                Some(Step::AwaitBody) => prop_assert_eq!(decided, 0),
+                None => prop_assert_eq!(decided, 1),
+            }
+        }
+        prop_assert!(decided <= 1);
+    }
+}

@@ -1,0 +1,90 @@
+//! A small world for tests: two providers, one model, two keys.
+
+use std::rc::Rc;
+
+use crate::auth;
+use crate::config::{Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
+use crate::gateway::{Admission, Input, Step};
+use crate::handoff::Exchange;
+use crate::head::Head;
+use crate::units::{NanoUsd, PricePerMillion, Timestamp};
+
+/// `small` is served by `alpha`, then by `beta`; `sk-tg-all` may use it, `sk-tg-none` may not.
+pub(crate) fn config() -> Gateway {
+    let provider = |name: &str| Provider {
+        name: name.to_owned(),
+        dialect: Dialect::Openai,
+        cluster: format!("tollgate-{name}"),
+        authority: format!("{name}.example"),
+        path: format!("/{name}/v1"),
+        first_token_timeout_ms: 5_000,
+        reply_timeout_ms: 600_000,
+    };
+    let target = |provider, model: &str| Target {
+        provider,
+        model: model.to_owned(),
+        price: Some(price()),
+    };
+    let key = |secret: &str, models: Option<Vec<String>>| Key {
+        sha256: String::from_utf8(auth::hash(secret.as_bytes()).to_vec()).unwrap(),
+        name: secret.to_owned(),
+        org: "acme".to_owned(),
+        team: "search".to_owned(),
+        user: String::new(),
+        models,
+        disabled: false,
+    };
+    let mut keys = vec![key("sk-tg-all", None), key("sk-tg-none", Some(Vec::new()))];
+    keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+    Gateway {
+        body_bytes_max: 200_000,
+        providers: vec![provider("alpha"), provider("beta")],
+        models: vec![Model {
+            name: "small".to_owned(),
+            targets: vec![target(0, "alpha-small"), target(1, "beta-small")],
+        }],
+        keys,
+        telemetry: Telemetry::default(),
+    }
+}
+
+fn price() -> Price {
+    Price {
+        input: PricePerMillion(NanoUsd(1_000_000_000)),
+        output: PricePerMillion(NanoUsd(2_000_000_000)),
+        cached_input: None,
+        cache_write: None,
+        reasoning: None,
+    }
+}
+
+/// Milliseconds after the beginning of the test.
+pub(crate) fn at(millis: u64) -> Timestamp {
+    Timestamp(millis * 1_000_000)
+}
+
+/// The head of a request.
+pub(crate) fn head_of<'a>(lines: &'a [(&'a str, &'a str)]) -> Vec<(&'a [u8], &'a [u8])> {
+    lines
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect()
+}
+
+/// A request that was admitted at 0 ms.
+pub(crate) fn admitted(body: &str) -> Exchange {
+    let mut admission = Admission::new(Rc::new(config()));
+    let lines = head_of(&[
+        (":method", "POST"),
+        (":path", "/v1/chat/completions"),
+        ("authorization", "Bearer sk-tg-all"),
+    ]);
+    admission.on(Input::Head {
+        head: Head(&lines),
+        now: at(0),
+    });
+    match admission.on(Input::Body(body.as_bytes().to_vec())) {
+        Some(Step::Forward(exchange)) => *exchange,
+        other => panic!("not admitted: {other:?}"),
+    }
+}
