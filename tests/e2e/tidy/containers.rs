@@ -39,6 +39,25 @@ fn paths_are_found_wherever_they_are_named() {
     }
 }
 
+#[test]
+fn the_published_port_is_the_one_that_the_example_listens_on() {
+    let (compose, example) = (read(COMPOSE), read("envoy/gateway.yaml"));
+    let opened = r"s/^  address: 127\.0\.0\.1:10000$$/  address: 0.0.0.0:10000/";
+    assert!(example.contains("\n  address: 127.0.0.1:10000\n"));
+    assert!(compose.contains(opened), "the containers open that address");
+    assert!(
+        compose.contains("- \"127.0.0.1:10000:10000\""),
+        "and publish it on loopback alone"
+    );
+    let fakes = example
+        .lines()
+        .filter(|line| line.trim_start().starts_with("fake: 127.0.0.1:"));
+    assert!(
+        fakes.count() > 1,
+        "the containers start a provider for each such line"
+    );
+}
+
 /// Images are built from the top of the tree; a mount is relative to the compose file.
 fn paths(text: &str) -> Vec<String> {
     let mut paths = Vec::new();
