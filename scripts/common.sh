@@ -24,17 +24,8 @@ make_scratch() {
 }
 
 # bounded SECONDS COMMAND...: a download that hangs must not hang us.
-bounded() {
-    local seconds=$1
-    shift
-    if command -v timeout >/dev/null; then
-        timeout --kill-after=5 "$seconds" "$@"
-    elif command -v gtimeout >/dev/null; then
-        gtimeout --kill-after=5 "$seconds" "$@"
-    else
-        die "neither timeout nor gtimeout found: install coreutils"
-    fi
-}
+TIMEOUT=$(type -P timeout || type -P gtimeout) || die "neither timeout nor gtimeout found: install coreutils"
+bounded() { "$TIMEOUT" --kill-after=5 "$@"; }
 
 # step WHAT SECONDS COMMAND...: bounded, says every ten seconds that it is alive, shows the output only of a failure.
 step() {
@@ -42,7 +33,8 @@ step() {
     shift 2
     log=$(mktemp "$SCRATCH/step.XXXXXX")
     say "$what (at most $seconds s)"
-    bounded "$seconds" "$@" >"$log" 2>&1 </dev/null &
+    # Not through a function, so that this is the process to kill; it passes the signal on.
+    "$TIMEOUT" --kill-after=5 "$seconds" "$@" >"$log" 2>&1 </dev/null &
     job=$!
     while kill -0 "$job" 2>/dev/null; do
         sleep 0.2

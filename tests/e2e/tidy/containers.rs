@@ -21,8 +21,8 @@ fn every_path_taken_from_the_tree_exists() {
 
 #[test]
 fn paths_are_found_wherever_they_are_named() {
-    for (line, want) in [
-        ("COPY Cargo.toml src /x/", &["Cargo.toml", "src"] as &[_]),
+    let cases: [(&str, &[&str]); 5] = [
+        ("COPY Cargo.toml src /x/", &["Cargo.toml", "src"]),
         ("COPY --from=builder /x /y", &[]),
         (
             "      dockerfile: envoy/docker/a.Dockerfile",
@@ -33,7 +33,8 @@ fn paths_are_found_wherever_they_are_named() {
             &["envoy/gateway.yaml"],
         ),
         ("      - rendered:/etc/tollgate", &[]),
-    ] {
+    ];
+    for (line, want) in cases {
         assert_eq!(paths(line), want, "{line}");
     }
 }
@@ -41,21 +42,19 @@ fn paths_are_found_wherever_they_are_named() {
 #[test]
 fn the_published_port_is_the_one_that_the_example_listens_on() {
     let (compose, example) = (read(COMPOSE), read("envoy/gateway.yaml"));
-    assert!(
-        example.contains("\n  address: 127.0.0.1:10000\n"),
-        "docker-compose.yaml opens this address"
-    );
-    assert!(compose.contains(r"s/^  address: 127\.0\.0\.1:10000$$/  address: 0.0.0.0:10000/"));
+    let opened = r"s/^  address: 127\.0\.0\.1:10000$$/  address: 0.0.0.0:10000/";
+    assert!(example.contains("\n  address: 127.0.0.1:10000\n"));
+    assert!(compose.contains(opened), "the containers open that address");
     assert!(
         compose.contains("- \"127.0.0.1:10000:10000\""),
-        "published on loopback alone"
+        "and publish it on loopback alone"
     );
     let fakes = example
         .lines()
         .filter(|line| line.trim_start().starts_with("fake: 127.0.0.1:"));
     assert!(
         fakes.count() > 1,
-        "docker-compose.yaml starts a provider for each such line"
+        "the containers start a provider for each such line"
     );
 }
 
