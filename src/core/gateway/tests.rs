@@ -179,92 +179,52 @@ fn a_caller_sees_the_models_it_may_use_and_no_others() {
     assert_eq!(list("sk-tg-all", "/v1/models/big").0, 404);
 }
 
+/// The status, code and `retry-after` that the caller gets for an attempt that ended like this.
+fn told(end: End, envoy: u16) -> String {
+    let mut exchange = admitted(BODY);
+    exchange.attempts.push(Tried {
+        target: 0,
+        started: at(0),
+        end,
+    });
+    let Some(answer) = reply_head(&mut exchange, envoy, at(10)) else {
+        return "the reply".to_owned();
+    };
+    let after = answer.headers.iter().map(|(_, value)| format!(" {value}"));
+    format!(
+        "{} {}{}",
+        answer.status,
+        answer.code.unwrap_or("-"),
+        after.collect::<String>()
+    )
+}
+
 #[test]
 fn the_caller_gets_a_true_status_whatever_envoy_answers() {
-    let failed = |why, status| {
-        End::Failed(Failed {
-            why,
-            status,
-            retry_after: (status == 429).then(|| "7".to_owned()),
-        })
-    };
-    let words = br#"{"error":{"message":"no"}}"#.to_vec();
-    for (end, envoy, want) in [
-        (End::Accepted { status: 200 }, 200, None),
-        (
-            failed(Failure::RateLimited, 429),
-            503,
-            Some((429, "provider_rate_limited", Some("7"))),
-        ),
-        (
-            failed(Failure::Status, 500),
-            503,
-            Some((502, "provider_error", None)),
-        ),
-        (
-            failed(Failure::Status, 503),
-            503,
-            Some((503, "provider_error", None)),
-        ),
-        (
-            failed(Failure::Status, 529),
-            503,
-            Some((503, "provider_error", None)),
-        ),
-        (
-            failed(Failure::Status, 504),
-            503,
-            Some((504, "provider_error", None)),
-        ),
-        (
-            failed(Failure::ErrorInReply, 200),
-            503,
-            Some((502, "provider_error", None)),
-        ),
-        (
-            failed(Failure::Credential, 401),
-            401,
-            Some((502, "provider_credential_refused", None)),
-        ),
-        (
-            End::Refused {
-                status: 400,
-                body: words,
-            },
-            400,
-            Some((400, "provider_refused", None)),
-        ),
-        (
-            End::Refused {
-                status: 404,
-                body: Vec::new(),
-            },
-            404,
-            Some((404, "provider_refused", None)),
-        ),
-        // nothing came at all: refused at once, or waited for in vain
-        (End::Pending, 503, Some((503, "provider_unreachable", None))),
+    for (why, provider, want) in [
+        (Failure::RateLimited, 429, "429 provider_rate_limited 7"),
+        (Failure::Status, 500, "502 provider_error"),
+        (Failure::Status, 503, "503 provider_error"),
+        (Failure::Status, 529, "503 provider_error"),
+        (Failure::Status, 504, "504 provider_error"),
+        (Failure::ErrorInReply, 200, "502 provider_error"),
+        (Failure::Credential, 401, "502 provider_credential_refused"),
     ] {
-        let mut exchange = admitted(BODY);
-        exchange.attempts.push(Tried {
-            target: 0,
-            started: at(0),
-            end,
+        let end = End::Failed(Failed {
+            why,
+            status: provider,
+            retry_after: (provider == 429).then(|| "7".to_owned()),
         });
-        let answer = reply_head(&mut exchange, envoy, at(10));
-        let got = answer.as_ref().map(|answer| {
-            let after = answer
-                .headers
-                .iter()
-                .find(|(name, _)| *name == "retry-after");
-            (
-                answer.status,
-                answer.code.unwrap_or("-"),
-                after.map(|(_, value)| value.as_str()),
-            )
-        });
-        assert_eq!(got, want, "{:?}", exchange.attempts);
+        assert_eq!(told(end, 503), want);
     }
+    let refused = |status, body: &[u8]| End::Refused {
+        status,
+        body: body.to_vec(),
+    };
+    assert_eq!(told(refused(400, b"{}"), 400), "400 provider_refused");
+    assert_eq!(told(refused(404, b""), 404), "404 provider_refused");
+    assert_eq!(told(End::Pending, 503), "503 provider_unreachable");
+    assert_eq!(told(End::Accepted { status: 200 }, 200), "the reply");
 }
 
 #[test]
