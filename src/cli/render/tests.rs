@@ -1,3 +1,5 @@
+//! What is rendered, stanza by stanza, and what is refused.
+
 use std::net::SocketAddr;
 
 use tollgate_core::config::deploy::{AccessLog, Credential, Deployment, Secret, Tls, Upstream};

@@ -13,7 +13,7 @@ const CORE_LAYERS: &[&[&str]] = &[
     &[
         "auth", "limits", "budget", "routing", "health", "cache", "handoff", "metrics",
     ],
-    &["gateway", "attempt", "record"],
+    &["gateway", "attempt", "record", "testing"],
 ];
 
 /// Not even within their line: a dialect speaks, it does not choose.
