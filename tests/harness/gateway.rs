@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Child;
+use std::time::{Duration, UNIX_EPOCH};
 use std::{fs, thread};
 
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub struct Gateway {
     listen: Reserved,
     admin: Reserved,
     directory: TempDir,
+    /// When it was ready, in milliseconds since the epoch.
+    since: u64,
 }
 
 pub(crate) struct Parts {
@@ -53,6 +56,7 @@ impl Gateway {
             listen: parts.listen,
             admin: parts.admin,
             directory: parts.directory,
+            since: started(),
         }
     }
 
@@ -148,18 +152,22 @@ impl Gateway {
         records.remove(0)
     }
 
-    /// The lines that are there. One that is not finished is not there.
+    /// The lines that are there. One that is not finished is not there, and neither are those of the requests by which
+    /// `tollgate up` finds out whether the gateway answers.
     pub fn records_now(&self) -> Vec<Value> {
         let text = fs::read_to_string(access_log(self.directory())).unwrap_or_default();
         let lines = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));
-        lines
-            .map(|line| {
-                serde_json::from_str(line)
-                    .unwrap_or_else(|error| panic!("{error} in the access log: {line}"))
-            })
-            .collect()
+        let records = lines.map(|line| -> Value {
+            serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{error} in the access log: {line}"))
+        });
+        let ours = |record: &Value| {
+            let time = record["time"].as_str().and_then(millis);
+            time.is_none_or(|time| time >= self.since)
+        };
+        records.filter(ours).collect()
     }
 
     /// The sum of a metric over the series that carry all these labels, from Envoy's Prometheus page.
@@ -174,6 +182,32 @@ impl Gateway {
     }
 }
 
+/// Now, and a little later than anything that `tollgate up` has asked: times in records are whole milliseconds.
+fn started() -> u64 {
+    thread::sleep(Duration::from_millis(2));
+    let now = UNIX_EPOCH.elapsed().unwrap().as_millis();
+    u64::try_from(now).unwrap()
+}
+
+/// `2026-11-20T12:44:46.158Z` in milliseconds since the epoch.
+fn millis(time: &str) -> Option<u64> {
+    let numbers: Option<Vec<u64>> = time
+        .trim_end_matches('Z')
+        .split(['-', 'T', ':', '.'])
+        .map(|part| part.parse().ok())
+        .collect();
+    let [year, month, day, hour, minute, second, milli] = numbers?.try_into().ok()?;
+    // The year begins in March, so that the day which may be missing is its last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let days = days.checked_sub(719_468)?;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli)
+}
+
 /// `name{a="b",c="d"} 3`; labels in any order.
 fn sum_of(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
     let values = page.lines().filter_map(|line| {
@@ -185,22 +219,28 @@ fn sum_of(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
     values.sum()
 }
 
+/// The end of a log, without what each Envoy tells of itself when it starts: hundreds of lines of extension names.
+fn worth_reading(log: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = log
+        .lines()
+        .filter(|line| !line.contains("[info][main]"))
+        .collect();
+    lines.drain(..lines.len().saturating_sub(LOG_LINES_MAX));
+    lines
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let ended = within(std::time::Duration::ZERO, || {
-                child.try_wait().ok().flatten()
-            });
+            let ended = within(Duration::ZERO, || child.try_wait().ok().flatten());
             if ended.is_none() {
                 ask_to_end(child.id());
             }
             stop(child);
         }
         if thread::panicking() {
-            let log = self.envoy_log();
-            let skipped = log.lines().count().saturating_sub(LOG_LINES_MAX);
-            eprintln!("--- Envoy's log, {skipped} lines left out");
-            for line in log.lines().skip(skipped) {
+            eprintln!("--- Envoy's log");
+            for line in worth_reading(&self.envoy_log()) {
                 eprintln!("{line}");
             }
             let said = fs::read_to_string(self.directory().join("up.log")).unwrap_or_default();
@@ -212,6 +252,29 @@ impl Drop for Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_as_records_have_them() {
+        for (time, want) in [
+            ("1970-01-01T00:00:00.000Z", Some(0)),
+            ("2000-02-29T12:00:00.001Z", Some(951_825_600_001)),
+            ("2026-11-20T12:44:46.158Z", Some(1_795_178_686_158)),
+            ("soon", None),
+        ] {
+            assert_eq!(millis(time), want, "{time}");
+        }
+    }
+
+    #[test]
+    fn of_a_log_the_end_is_shown_without_the_extensions() {
+        let mut log = "[info][main] extensions\n[warning][main] no limit\n".to_owned();
+        assert_eq!(worth_reading(&log), ["[warning][main] no limit"]);
+        log.push_str(&"[info][wasm] hello\n".repeat(LOG_LINES_MAX));
+        assert_eq!(
+            worth_reading(&log),
+            vec!["[info][wasm] hello"; LOG_LINES_MAX]
+        );
+    }
 
     #[test]
     fn a_metric_is_summed_over_its_series() {

@@ -92,7 +92,7 @@ fn a_stalled_reply_says_no_more_until_the_client_leaves() {
         let fake = start();
         let header = format!("x-fake-fault: {fault};text=a b c\r\n");
         let raw = post(CHAT, &header, &streamed().to_string());
-        let reply = send_within(&fake, &raw, Duration::from_millis(150));
+        let reply = send_within(&fake, &raw, Duration::from_millis(400));
         assert_eq!(reply.end, End::StillOpen, "{fault}");
         match story {
             None => assert_eq!(reply.raw, b""),
@@ -200,7 +200,7 @@ fn a_stream_says_the_same_however_it_is_written() {
 #[test]
 fn pieces_arrive_one_by_one() {
     let fake = start();
-    fake.next(Reply::text("a").in_pieces_of(16));
+    fake.next(Reply::text("a").in_pieces_of(1));
     let mut stream = connect(&fake, PATIENCE);
     stream
         .write_all(post(CHAT, "", &streamed().to_string()).as_bytes())
@@ -286,7 +286,7 @@ fn the_head_of_a_stream_does_not_wait_for_the_first_token() {
     let fake = start();
     fake.next(Reply::tokens(1).first_token_ms(60_000));
     let raw = post(CHAT, "", &streamed().to_string());
-    let reply = send_within(&fake, &raw, Duration::from_millis(150));
+    let reply = send_within(&fake, &raw, Duration::from_millis(400));
     assert_eq!(
         (reply.story().as_str(), reply.end),
         ("role", End::StillOpen)
