@@ -249,40 +249,39 @@ fn shown(text: &str) -> String {
         .collect()
 }
 
-/// The head of a reply is about to go to the caller: whether it may. Only what an attempt accepted does; for
-/// everything else (an error of the provider, an error of Envoy in its place) the caller gets our words.
-pub fn reply_head(exchange: &mut Exchange, status: u16, now: Timestamp) -> Option<Answer> {
+/// The head of a reply is about to go to the caller: with which status, or what it is told instead. Only what
+/// an attempt accepted goes; for everything else (an error of the provider, an error of Envoy in its place)
+/// the caller gets our words.
+pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer> {
     exchange.close_silent_attempt(now);
-    let dialect = exchange.endpoint.dialect;
+    let told = |refusal: &Refusal| Err(answer(exchange.endpoint.dialect, refusal));
     let Some((tried, _, provider)) = exchange.last() else {
-        return Some(answer(
-            dialect,
-            &Refusal::internal(&format!(
-                "Envoy answered {status} before any provider was asked"
-            )),
+        return told(&Refusal::internal(
+            "Envoy answered before any provider was asked",
         ));
     };
     match &tried.end {
-        End::Accepted { .. } => None,
-        End::Refused { status, body } if !body.is_empty() => Some(Answer {
+        End::Accepted { status } => Ok(*status),
+        End::Refused { status, body } if !body.is_empty() => Err(Answer {
             status: *status,
             headers: Vec::new(),
             body: body.clone(),
             code: Some("provider_refused"),
         }),
-        End::Refused { status, .. } => Some(answer(
-            dialect,
-            &Refusal::no_answer(*status, "provider_refused", &exchange.story()),
+        End::Refused { status, .. } => told(&Refusal::no_answer(
+            *status,
+            "provider_refused",
+            &exchange.story(),
         )),
-        End::Pending => Some(answer(
-            dialect,
-            &Refusal::no_answer(502, "provider_unreachable", &exchange.story()),
+        End::Pending => told(&Refusal::no_answer(
+            502,
+            "provider_unreachable",
+            &exchange.story(),
         )),
-        End::Failed(failed) if failed.why == Failure::Credential => Some(answer(
-            dialect,
-            &Refusal::provider_credential(&provider.name),
-        )),
-        End::Failed(failed) => Some(nobody_answered(exchange, failed)),
+        End::Failed(failed) if failed.why == Failure::Credential => {
+            told(&Refusal::provider_credential(&provider.name))
+        }
+        End::Failed(failed) => Err(nobody_answered(exchange, failed)),
     }
 }
 

@@ -129,7 +129,9 @@ impl Stream {
                         .set(header.as_bytes(), value.as_bytes())
                         .ok()?;
                 }
-                host::set_property("tollgate_exchange", name.as_bytes()).ok()?;
+                if retries > 0 {
+                    host::set_property("tollgate_exchange", name.as_bytes()).ok()?;
+                }
                 host::set_property("tollgate_next", cluster.as_bytes()).ok()?;
                 host::clear_route_cache().ok()
             });
@@ -239,26 +241,25 @@ impl HttpContext for Stream {
             // Our own answer on its way out.
             return Action::Continue;
         }
-        let status = Headers::Reply
-            .get(":status")
-            .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
-            .unwrap_or(0);
         let Some(handle) = self.meeting.as_ref().map(|(_, handle)| Rc::clone(handle)) else {
             // Envoy answers itself, before anything was decided: a body that never came, for instance.
-            self.status = status;
+            self.status = Headers::Reply
+                .get(":status")
+                .and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok())
+                .unwrap_or(0);
             self.code = Some("envoy_refused");
             return Action::Continue;
         };
         let Ok(mut shared) = handle.try_borrow_mut() else {
             return Action::Continue;
         };
-        match reply_head(&mut shared.exchange, status, host::now()) {
-            None => {
+        match reply_head(&mut shared.exchange, host::now()) {
+            Ok(status) => {
                 self.status = status;
                 self.tell(&shared.exchange);
                 Action::Continue
             }
-            Some(answer) => self.answer(&answer),
+            Err(answer) => self.answer(&answer),
         }
     }
 

@@ -120,7 +120,7 @@ fn a_request_crosses_the_border_no_more_than_it_must() {
     plain(&mut host, 2);
     let (calls, returning_bytes) = host.crossings();
     assert!(
-        returning_bytes <= 6,
+        returning_bytes <= 5,
         "{returning_bytes} calls return bytes: {calls:?}"
     );
     assert_eq!(
