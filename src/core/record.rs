@@ -12,7 +12,7 @@ use crate::usage::{Usage, UsageSource};
 
 /// How a request ended, seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct Ended<'a> {
     /// When.
     pub now: Timestamp,
     /// The status the caller got; 0 if it left before one.
@@ -21,6 +21,8 @@ pub struct Ended {
     pub code: Option<&'static str>,
     /// Who broke off, if the reply was not complete.
     pub broken_by: BrokenBy,
+    /// Envoy's words for an attempt that got no reply, a refused handshake for instance; for the operator only.
+    pub detail: &'a str,
 }
 
 /// Who broke off.
@@ -60,6 +62,8 @@ pub struct Record<'a> {
     end: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Tried<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -107,7 +111,7 @@ impl Record<'_> {
 pub fn of_answered<'a>(
     config: &'a Gateway,
     known: &'a Known,
-    ended: Ended,
+    ended: Ended<'_>,
 ) -> (Record<'a>, Vec<Sample>) {
     let key = known.key.and_then(|key| config.keys.get(key));
     let model = known.model.and_then(|model| config.models.get(model));
@@ -136,7 +140,7 @@ pub fn of_answered<'a>(
 }
 
 /// The record of a request that went to providers, and what is counted of it.
-pub fn of_forwarded(exchange: &Exchange, ended: Ended) -> (Record<'_>, Vec<Sample>) {
+pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>, Vec<Sample>) {
     let (usage, source) = used(exchange);
     let last = exchange.last();
     let price = last.and_then(|(_, target, _)| target.price);
@@ -158,6 +162,7 @@ pub fn of_forwarded(exchange: &Exchange, ended: Ended) -> (Record<'_>, Vec<Sampl
         status: ended.status,
         end: end_of(exchange, ended),
         code: ended.code,
+        detail: ended.detail,
         attempts: tried(exchange),
         routed: if exchange.attempts.len() > 1 {
             "fallback"
@@ -187,7 +192,7 @@ fn of_caller(key: Option<&Key>) -> Record<'_> {
     })
 }
 
-fn end_of(exchange: &Exchange, ended: Ended) -> &'static str {
+fn end_of(exchange: &Exchange, ended: Ended<'_>) -> &'static str {
     let accepted = matches!(
         exchange.attempts.last().map(|tried| &tried.end),
         Some(End::Accepted { .. })

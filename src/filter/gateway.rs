@@ -50,6 +50,8 @@ pub(crate) struct Stream {
     status: u16,
     /// Why, if it is not what it asked for.
     code: Option<&'static str>,
+    /// Envoy's words for an attempt that got no reply.
+    detail: String,
 }
 
 impl Stream {
@@ -62,6 +64,7 @@ impl Stream {
             meeting: None,
             status: 0,
             code: None,
+            detail: String::new(),
         }
     }
 
@@ -171,12 +174,13 @@ impl Stream {
         }
     }
 
-    fn ended(&self, now: Timestamp, reply: Completeness) -> Ended {
+    fn ended(&self, now: Timestamp, reply: Completeness) -> Ended<'_> {
         Ended {
             now,
             status: self.status,
             code: self.code,
             broken_by: self.broken_by(reply),
+            detail: &self.detail,
         }
     }
 
@@ -259,7 +263,13 @@ impl HttpContext for Stream {
                 self.tell(&shared.exchange);
                 Action::Continue
             }
-            Err(answer) => self.answer(&answer),
+            Err(answer) => {
+                self.detail = host::property("response\0code_details")
+                    .and_then(|bytes| String::from_utf8(bytes).ok())
+                    .filter(|details| details != "via_upstream")
+                    .unwrap_or_default();
+                self.answer(&answer)
+            }
         }
     }
 
