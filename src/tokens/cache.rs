@@ -53,6 +53,11 @@ impl Cache {
         }
         count
     }
+
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(self.entries.as_slice())
+    }
 }
 
 impl Key {

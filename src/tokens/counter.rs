@@ -97,4 +97,9 @@ impl Counter {
             None => merges.count(piece, &mut self.scratch),
         }
     }
+
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.cache.heap_bytes() + self.scratch.heap_bytes() + self.unescaped.capacity()
+    }
 }

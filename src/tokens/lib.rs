@@ -5,6 +5,7 @@
     test,
     allow(
         clippy::arithmetic_side_effects,
+        clippy::as_conversions,
         reason = "a test that overflows should fail loudly"
     )
 )]
@@ -13,6 +14,8 @@ mod cache;
 mod class;
 mod counter;
 mod hash;
+#[cfg(test)]
+mod hostile;
 mod merges;
 mod split;
 mod tally;

@@ -282,4 +282,9 @@ impl Scratch {
             change(part);
         }
     }
+
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.parts.capacity() * size_of::<Part>() + self.merges.capacity() * size_of::<u32>()
+    }
 }

@@ -1,5 +1,7 @@
 //! A text as it stands in a body: as it is, or with the escapes of a JSON string.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
 /// A text to be counted.
@@ -24,6 +26,18 @@ impl<'a> Text<'a> {
     pub fn written(self) -> &'a str {
         match self {
             Self::Plain(text) | Self::Escaped(text) => text,
+        }
+    }
+
+    /// The text itself.
+    pub fn unescaped(self) -> Cow<'a, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Escaped(_) => {
+                let mut text = String::new();
+                self.append_to(&mut text);
+                Cow::Owned(text)
+            }
         }
     }
 
@@ -97,9 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(between_quotes: &str) -> String {
-        let mut text = String::new();
-        Text::in_json(between_quotes).append_to(&mut text);
-        text
+        Text::in_json(between_quotes).unescaped().into_owned()
     }
 
     #[test]

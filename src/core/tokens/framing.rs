@@ -1,0 +1,481 @@
+//! Counts a chat request as it comes from a client: its texts, and what a vendor puts around them.
+//! The numbers are those of OpenAI's cookbook, "How to count tokens with tiktoken".
+
+use tollgate_tokens::{Counter, EXACT_BYTES_MAX, Known, Tally, Text};
+
+use super::family::{Family, Vendor};
+use super::images::{self, Detail, UNKNOWN_SIZE};
+use super::json::{Next, Reader};
+use crate::units::Tokens;
+
+/// Around each message.
+const MESSAGE: u64 = 3;
+/// For the name of who speaks.
+const NAME: u64 = 1;
+/// Before the reply.
+const PRIMING: u64 = 3;
+/// Before the properties of a schema.
+const PROPERTIES: u64 = 3;
+/// For each property.
+const PROPERTY: u64 = 3;
+/// For each choice of an enumeration; the first needs none.
+const CHOICE: u64 = 3;
+/// After the last function.
+const FUNCTIONS_END: u64 = 12;
+/// Ten tokens a second, at the 128 kbit/s of which most recordings are not far.
+const AUDIO_BYTES_PER_TOKEN: u64 = 1600;
+/// Schemas within schemas; deeper ones are counted as text. No vendor takes more than ten.
+const SCHEMA_DEPTH_MAX: u32 = 10;
+
+/// The tokens of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// As near as can be told.
+    pub tokens: Tokens,
+    /// What to hold money for: what was counted exactly, else a token for every byte of text,
+    /// which no encoding made of bytes can pass.
+    pub at_most: Tokens,
+    /// How it is known.
+    pub how: How,
+}
+
+/// How a count is known; the weakest reason counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// Every text was counted, in the model's own encoding, and framed by documented rules.
+    Exact,
+    /// The request is large: a sample was counted. About one in a hundred off.
+    Sampled,
+    /// Something in it has no documented rule, or the vendor has no public encoding.
+    Estimated,
+}
+
+/// Counts the body of a request to a chat, completion or embedding endpoint. Never fails: what it
+/// cannot understand it counts as text. The seed places the windows of a sample.
+pub fn count_chat(counter: &mut Counter, family: Family, body: &[u8], seed: u64) -> Count {
+    let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    // Texts are never longer than the body, so most requests need no measuring.
+    let text_bytes = if length <= EXACT_BYTES_MAX {
+        length
+    } else {
+        Framing::read(family, None, body).text_bytes
+    };
+    let tally = Tally::new(counter, family.encoding, text_bytes, seed);
+    Framing::read(family, Some(tally), body).count()
+}
+
+/// A request as far as it has been read.
+struct Framing<'c> {
+    family: Family,
+    /// Where texts are counted; without it they are only measured.
+    tally: Option<Tally<'c>>,
+    text_bytes: u64,
+    /// Tokens that are no text.
+    frame: u64,
+    how: How,
+}
+
+impl<'c> Framing<'c> {
+    fn read(family: Family, tally: Option<Tally<'c>>, body: &[u8]) -> Self {
+        let how = match family.vendor {
+            Vendor::OpenAi => How::Exact,
+            Vendor::Other => How::Estimated,
+        };
+        let mut framing = Self {
+            family,
+            tally,
+            text_bytes: 0,
+            frame: 0,
+            how,
+        };
+        match std::str::from_utf8(body) {
+            Ok(body) => framing.request(Reader::new(body)),
+            Err(_) => {
+                for chunk in body.utf8_chunks() {
+                    framing.estimate(Text::Plain(chunk.valid()));
+                    framing.estimate(Text::Plain("\u{fffd}"));
+                }
+            }
+        }
+        framing
+    }
+
+    fn count(self) -> Count {
+        let total = self.tally.map(Tally::total);
+        let tokens = total.map_or(self.text_bytes, |total| total.tokens);
+        let scaled = tokens
+            .saturating_mul(self.family.thousandths)
+            .div_ceil(1000);
+        let tokens = Tokens(scaled.saturating_add(self.frame));
+        let how = match total.map(|total| total.known) {
+            Some(Known::Counted) => self.how,
+            Some(Known::Sampled) | None => self.how.max(How::Sampled),
+        };
+        let at_most = match how {
+            How::Exact => tokens,
+            How::Sampled | How::Estimated => {
+                Tokens(self.text_bytes.saturating_add(self.frame)).max(tokens)
+            }
+        };
+        Count {
+            tokens,
+            at_most,
+            how,
+        }
+    }
+
+    fn request(&mut self, mut json: Reader<'_>) {
+        if json.enter(Next::Object) {
+            while let Some(key) = json.key() {
+                match &*key.unescaped() {
+                    "messages" => self.messages(&mut json),
+                    "tools" | "functions" => self.functions(&mut json),
+                    "response_format" => self.response_format(&mut json),
+                    "prompt" | "suffix" | "input" | "instructions" | "system" | "documents" => {
+                        self.texts(&mut json);
+                    }
+                    // Settings, not seen by the model.
+                    _ => json.value(|_| ()),
+                }
+            }
+        }
+        if !json.rest().is_empty() {
+            self.estimate(Text::Plain(json.rest()));
+        }
+    }
+
+    fn messages(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Array) {
+            return self.estimate_value(json);
+        }
+        self.add_frame(PRIMING);
+        while json.item() {
+            self.add_frame(MESSAGE);
+            self.message(json);
+        }
+    }
+
+    fn message(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "role" | "refusal" => self.text(json),
+                "name" => {
+                    self.add_frame(NAME);
+                    self.text(json);
+                }
+                "content" if json.enter(Next::Array) => {
+                    while json.item() {
+                        self.part(json);
+                    }
+                }
+                "content" => self.text(json),
+                "tool_calls" if json.enter(Next::Array) => {
+                    while json.item() {
+                        self.call(json);
+                    }
+                }
+                "function_call" => self.called(json),
+                // It ties messages together and is not shown to the model.
+                "tool_call_id" => json.value(|_| ()),
+                _ => self.text(json),
+            }
+        }
+    }
+
+    /// A part of a message.
+    fn part(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.text(json);
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "type" | "cache_control" => json.value(|_| ()),
+                "text" | "refusal" => self.text(json),
+                "image_url" => self.image(json),
+                "input_audio" => self.audio(json),
+                _ => self.estimate_value(json),
+            }
+        }
+    }
+
+    fn image(&mut self, json: &mut Reader<'_>) {
+        let mut url = json.text();
+        let mut detail = Detail::High;
+        if url.is_none() && json.enter(Next::Object) {
+            while let Some(key) = json.key() {
+                match &*key.unescaped() {
+                    "url" => url = json.text().or(url),
+                    "detail" => {
+                        let low = json.text().is_some_and(|text| text.unescaped() == "low");
+                        detail = if low { Detail::Low } else { Detail::High };
+                    }
+                    _ => self.estimate_value(json),
+                }
+            }
+        }
+        let size = url.and_then(images::size_in);
+        if size.is_none() && self.family.images.depends_on_size(detail) {
+            self.how = How::Estimated;
+        }
+        let size = size.unwrap_or(UNKNOWN_SIZE);
+        self.add_frame(self.family.images.tokens(size, detail));
+    }
+
+    fn audio(&mut self, json: &mut Reader<'_>) {
+        self.how = How::Estimated;
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        while let Some(key) = json.key() {
+            match (&*key.unescaped(), json.text()) {
+                ("data", Some(data)) => {
+                    let written = u64::try_from(data.written().len()).unwrap_or(u64::MAX);
+                    // Four characters of base64 are three bytes.
+                    let bytes = written.saturating_mul(3).div_ceil(4);
+                    self.add_frame(bytes.div_ceil(AUDIO_BYTES_PER_TOKEN));
+                }
+                (_, Some(_)) => {}
+                (_, None) => self.estimate_value(json),
+            }
+        }
+    }
+
+    /// A call that the model made before.
+    fn call(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "id" | "type" | "index" => json.value(|_| ()),
+                "function" => self.called(json),
+                _ => self.estimate_member(key, json),
+            }
+        }
+    }
+
+    /// How a call is shown to the model again is not documented.
+    fn called(&mut self, json: &mut Reader<'_>) {
+        self.how = How::Estimated;
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "name" | "arguments" => self.text(json),
+                _ => self.estimate_member(key, json),
+            }
+        }
+    }
+
+    /// `tools`, or `functions` as they were once called.
+    fn functions(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Array) {
+            return self.estimate_value(json);
+        }
+        let mut end = 0;
+        while json.item() {
+            end = FUNCTIONS_END;
+            self.add_frame(self.family.function.0);
+            self.tool(json);
+        }
+        self.add_frame(end);
+    }
+
+    /// A tool holds a function; in `functions` it is one.
+    fn tool(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        let mut line = Line::default();
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "type" => json.value(|_| ()),
+                "function" => self.function(json),
+                _ => self.function_member(key, &mut line, json),
+            }
+        }
+        self.line(line);
+    }
+
+    fn function(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        let mut line = Line::default();
+        while let Some(key) = json.key() {
+            self.function_member(key, &mut line, json);
+        }
+        self.line(line);
+    }
+
+    fn function_member<'a>(&mut self, key: Text<'a>, line: &mut Line<'a>, json: &mut Reader<'a>) {
+        match &*key.unescaped() {
+            "strict" => json.value(|_| ()),
+            "name" if json.next() == Next::Text => line.name = json.text(),
+            "description" if json.next() == Next::Text => line.description = json.text(),
+            // The type of all parameters together is always `object`, and not counted.
+            "parameters" | "schema" => {
+                let schema = self.schema(json, 0);
+                self.line(Line {
+                    kind: None,
+                    ..schema
+                });
+            }
+            _ => self.estimate_member(key, json),
+        }
+    }
+
+    /// Gives back what the schema says of itself, for the line of whatever it describes.
+    fn schema<'a>(&mut self, json: &mut Reader<'a>, depth: u32) -> Line<'a> {
+        let mut line = Line::default();
+        if depth > SCHEMA_DEPTH_MAX || !json.enter(Next::Object) {
+            self.estimate_value(json);
+            return line;
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "required" | "additionalProperties" | "$schema" => json.value(|_| ()),
+                "type" if json.next() == Next::Text => line.kind = json.text(),
+                "description" if json.next() == Next::Text => line.description = json.text(),
+                "enum" if json.enter(Next::Array) => self.choices(json),
+                "properties" if json.enter(Next::Object) => self.properties(json, depth),
+                "items" if json.next() == Next::Object => {
+                    self.how = How::Estimated;
+                    let items = self.schema(json, depth.saturating_add(1));
+                    self.line(items);
+                }
+                _ => self.estimate_member(key, json),
+            }
+        }
+        line
+    }
+
+    fn properties(&mut self, json: &mut Reader<'_>, depth: u32) {
+        // The rule was found with flat schemas; it is stretched to nested ones.
+        if depth > 0 {
+            self.how = How::Estimated;
+        }
+        let mut block = PROPERTIES;
+        while let Some(name) = json.key() {
+            self.add_frame(std::mem::take(&mut block));
+            self.add_frame(PROPERTY);
+            let schema = self.schema(json, depth.saturating_add(1));
+            self.line(Line {
+                name: Some(name),
+                ..schema
+            });
+        }
+    }
+
+    fn choices(&mut self, json: &mut Reader<'_>) {
+        let mut choice = 0;
+        while json.item() {
+            self.add_frame(std::mem::replace(&mut choice, CHOICE));
+            json.value(|text| self.add(&[text]));
+        }
+    }
+
+    fn response_format(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return self.estimate_value(json);
+        }
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "json_schema" => {
+                    self.how = How::Estimated;
+                    self.function(json);
+                }
+                "type" => json.value(|_| ()),
+                _ => self.estimate_member(key, json),
+            }
+        }
+    }
+
+    /// A text, or texts in a row.
+    fn texts(&mut self, json: &mut Reader<'_>) {
+        if json.enter(Next::Array) {
+            while json.item() {
+                self.text(json);
+            }
+        } else {
+            self.text(json);
+        }
+    }
+
+    /// A text. Nothing in its place is nothing; anything else there is counted as it is written.
+    fn text(&mut self, json: &mut Reader<'_>) {
+        match json.text() {
+            Some(text) => self.add(&[text]),
+            None => self.estimate_value(json),
+        }
+    }
+
+    fn estimate_member(&mut self, key: Text<'_>, json: &mut Reader<'_>) {
+        self.estimate(key);
+        self.estimate_value(json);
+    }
+
+    fn estimate_value(&mut self, json: &mut Reader<'_>) {
+        json.value(|text| {
+            if text != Text::Plain("null") {
+                self.estimate(text);
+            }
+        });
+    }
+
+    fn estimate(&mut self, text: Text<'_>) {
+        self.how = How::Estimated;
+        self.add(&[text]);
+    }
+
+    fn line(&mut self, line: Line<'_>) {
+        let nothing = Text::Plain("");
+        let colon = |text: Option<Text<'_>>| Text::Plain(text.map_or("", |_| ":"));
+        let begun = line.name.or(line.kind);
+        self.add(&[
+            line.name.unwrap_or(nothing),
+            colon(line.name.and(line.kind)),
+            line.kind.unwrap_or(nothing),
+            colon(begun.and(line.description)),
+            line.description.map_or(nothing, without_full_stop),
+        ]);
+    }
+
+    /// Adds texts that stand together as one.
+    fn add(&mut self, texts: &[Text<'_>]) {
+        for text in texts {
+            let length = u64::try_from(text.written().len()).unwrap_or(u64::MAX);
+            self.text_bytes = self.text_bytes.saturating_add(length);
+        }
+        if let Some(tally) = &mut self.tally {
+            tally.add(texts);
+        }
+    }
+
+    fn add_frame(&mut self, tokens: u64) {
+        self.frame = self.frame.saturating_add(tokens);
+    }
+}
+
+/// `name:type:description`, as models are told of functions and properties. What is missing takes
+/// its colon with it.
+#[derive(Clone, Copy, Default)]
+struct Line<'a> {
+    name: Option<Text<'a>>,
+    kind: Option<Text<'a>>,
+    description: Option<Text<'a>>,
+}
+
+fn without_full_stop(text: Text<'_>) -> Text<'_> {
+    match text {
+        Text::Plain(text) => Text::Plain(text.strip_suffix('.').unwrap_or(text)),
+        Text::Escaped(text) => Text::Escaped(text.strip_suffix('.').unwrap_or(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
