@@ -28,13 +28,17 @@ pub(crate) struct Merges {
 impl Merges {
     /// The number of tokens of a piece.
     pub(crate) fn count(&self, piece: &[u8], scratch: &mut Scratch) -> usize {
-        piece
-            .chunks(PIECE_BYTES_MAX)
-            .map(|chunk| match chunk.len() {
+        let mut count = 0usize;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at_checked(cut(rest)).unwrap_or((rest, &[]));
+            count = count.saturating_add(match chunk.len() {
                 ..=SHORT_BYTES_MAX => self.count_short(chunk),
                 _ => scratch.count_long(self, chunk),
-            })
-            .fold(0, usize::saturating_add)
+            });
+            rest = after;
+        }
+        count
     }
 
     fn byte_token(&self, byte: u8) -> u32 {
@@ -114,6 +118,23 @@ impl Merges {
                 );
             }
         }
+    }
+}
+
+/// Where a piece is cut: between two characters, for half of one is tokens that no text has.
+fn cut(piece: &[u8]) -> usize {
+    let continues = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let Some((_, after)) = piece.split_at_checked(PIECE_BYTES_MAX) else {
+        return piece.len();
+    };
+    // The first byte behind the cut tells whether a character goes across it; if so, it began at
+    // most three bytes before.
+    match after.first() {
+        Some(first) if continues(first) => (PIECE_BYTES_MAX.saturating_sub(3)..PIECE_BYTES_MAX)
+            .rev()
+            .find(|at| piece.get(*at).is_some_and(|byte| !continues(byte)))
+            .unwrap_or(PIECE_BYTES_MAX),
+        _ => PIECE_BYTES_MAX,
     }
 }
 

@@ -52,6 +52,7 @@ fn the_examples_of_the_cookbook_come_out_as_printed() {
 
 /// "hello" is one token, and so is "user": a message of both is 3 + 1 + 1, and 3 before the reply.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_shape_of_a_request_is_counted() {
     for (body, want, how) in [
         (
