@@ -15,7 +15,7 @@ pub enum Encoding {
     Cl100k,
 }
 
-/// What counting keeps from one text to the next: 170 kB, made once and kept for a worker's life.
+/// What counting keeps from one text to the next: 160 kB, made once and kept for a worker's life.
 pub struct Counter {
     cache: Cache,
     scratch: Scratch,
@@ -27,7 +27,7 @@ impl Counter {
     /// A counter that has seen nothing yet; it needs no warming to be right.
     #[expect(
         clippy::new_without_default,
-        reason = "a default that allocates 170 kB surprises"
+        reason = "a default that allocates 160 kB surprises"
     )]
     pub fn new() -> Self {
         Self {

@@ -53,15 +53,25 @@ pub enum How {
 /// Counts the body of a request to a chat, completion or embedding endpoint. Never fails: what it
 /// cannot understand it counts as text. The seed places the windows of a sample.
 pub fn count_chat(counter: &mut Counter, family: Family, body: &[u8], seed: u64) -> Count {
-    let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    // Texts are never longer than the body, so most requests need no measuring.
-    let text_bytes = if length <= EXACT_BYTES_MAX {
-        length
-    } else {
-        Framing::read(family, None, body).text_bytes
+    let Ok(body) = std::str::from_utf8(body) else {
+        return count_garbled(counter, family, body, seed);
+    };
+    let text_bytes = match length(body) {
+        // Texts are never longer than the body, so most requests need no measuring.
+        bytes @ ..=EXACT_BYTES_MAX => bytes,
+        _ => Framing::read(family, None, body).text_bytes,
     };
     let tally = Tally::new(counter, family.encoding, text_bytes, seed);
     Framing::read(family, Some(tally), body).count()
+}
+
+/// A body that is not UTF-8 is no JSON either; what can be read of it counts as text.
+fn count_garbled(counter: &mut Counter, family: Family, body: &[u8], seed: u64) -> Count {
+    let body = String::from_utf8_lossy(body);
+    let tally = Tally::new(counter, family.encoding, length(&body), seed);
+    let mut framing = Framing::new(family, Some(tally));
+    framing.estimate(Text::Plain(&body));
+    framing.count()
 }
 
 /// A request as far as it has been read.
@@ -76,27 +86,23 @@ struct Framing<'c> {
 }
 
 impl<'c> Framing<'c> {
-    fn read(family: Family, tally: Option<Tally<'c>>, body: &[u8]) -> Self {
+    fn new(family: Family, tally: Option<Tally<'c>>) -> Self {
         let how = match family.vendor {
             Vendor::OpenAi => How::Exact,
             Vendor::Other => How::Estimated,
         };
-        let mut framing = Self {
+        Self {
             family,
             tally,
             text_bytes: 0,
             frame: 0,
             how,
-        };
-        match std::str::from_utf8(body) {
-            Ok(body) => framing.request(Reader::new(body)),
-            Err(_) => {
-                for chunk in body.utf8_chunks() {
-                    framing.estimate(Text::Plain(chunk.valid()));
-                    framing.estimate(Text::Plain("\u{fffd}"));
-                }
-            }
         }
+    }
+
+    fn read(family: Family, tally: Option<Tally<'c>>, body: &str) -> Self {
+        let mut framing = Self::new(family, tally);
+        framing.request(Reader::new(body));
         framing
     }
 
@@ -232,9 +238,8 @@ impl<'c> Framing<'c> {
         while let Some(key) = json.key() {
             match (&*key.unescaped(), json.text()) {
                 ("data", Some(data)) => {
-                    let written = u64::try_from(data.written().len()).unwrap_or(u64::MAX);
                     // Four characters of base64 are three bytes.
-                    let bytes = written.saturating_mul(3).div_ceil(4);
+                    let bytes = length(data.written()).saturating_mul(3).div_ceil(4);
                     self.add_frame(bytes.div_ceil(AUDIO_BYTES_PER_TOKEN));
                 }
                 (_, Some(_)) => {}
@@ -448,8 +453,7 @@ impl<'c> Framing<'c> {
     /// Adds texts that stand together as one.
     fn add(&mut self, texts: &[Text<'_>]) {
         for text in texts {
-            let length = u64::try_from(text.written().len()).unwrap_or(u64::MAX);
-            self.text_bytes = self.text_bytes.saturating_add(length);
+            self.text_bytes = self.text_bytes.saturating_add(length(text.written()));
         }
         if let Some(tally) = &mut self.tally {
             tally.add(texts);
@@ -468,6 +472,10 @@ struct Line<'a> {
     name: Option<Text<'a>>,
     kind: Option<Text<'a>>,
     description: Option<Text<'a>>,
+}
+
+fn length(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 fn without_full_stop(text: Text<'_>) -> Text<'_> {

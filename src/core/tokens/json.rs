@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         }
         let (text, rest) = string(self.rest)?;
         self.rest = rest;
-        Some(Text::in_json(text))
+        Some(text)
     }
 
     /// Reads one value, however deep, and shows every text in it: keys, strings, and scalars as
@@ -143,19 +143,21 @@ fn is_between(character: char) -> bool {
     matches!(character, ' ' | '\n' | '\r' | '\t' | ',' | ':')
 }
 
-/// What stands between the quotes at the start, and what follows them. A string without an end
-/// ends with the body.
-fn string(text: &str) -> Option<(&str, &str)> {
+/// The string at the start, and what follows it. A string without an end ends with the body.
+fn string(text: &str) -> Option<(Text<'_>, &str)> {
     let inside = text.strip_prefix('"')?;
+    let mut kind: fn(_) -> _ = Text::Plain;
     let mut at = 0;
     while let Some(ahead) = memchr2(b'"', b'\\', inside.as_bytes().get(at..).unwrap_or_default()) {
         let found = at.saturating_add(ahead);
         if inside.as_bytes().get(found) == Some(&b'"') {
-            return Some((inside.get(..found)?, inside.get(found.saturating_add(1)..)?));
+            let (text, quote_and_rest) = inside.split_at_checked(found)?;
+            return Some((kind(text), quote_and_rest.get(1..)?));
         }
+        kind = Text::Escaped;
         at = found.saturating_add(2);
     }
-    Some((inside, ""))
+    Some((kind(inside), ""))
 }
 
 #[cfg(test)]

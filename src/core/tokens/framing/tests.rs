@@ -286,7 +286,7 @@ fn whatever_the_body_is_it_is_counted() {
     let invalid = b"{\"messages\":[{\"content\":\"\xff\xfe hello\"}]}";
     let count = count_chat(&mut Counter::new(), Family::of("gpt-4o"), invalid, 1);
     assert_eq!(count.how, How::Estimated);
-    assert!(count.tokens.0 > 10, "{count:?}");
+    assert!((5..=40).contains(&count.tokens.0), "{count:?}");
 }
 
 mod properties {

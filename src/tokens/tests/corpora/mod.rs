@@ -1,9 +1,10 @@
 //! Text as people and programs send it: for tests and for the benchmark.
 #![allow(
+    dead_code,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::indexing_slicing,
-    reason = "a test that goes wrong should fail loudly"
+    reason = "a test that goes wrong should fail loudly; no program uses all of it"
 )]
 
 /// A little of each script: prose with its own digits, quotes and stops.
