@@ -204,3 +204,56 @@ fn first(text: &str) -> Option<(Classes, &str)> {
     let class = class::of(characters.next()?);
     Some((class, characters.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(text: &str, after_piece: fn(&str) -> &str) -> Vec<&str> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let next = after_piece(rest);
+            let (piece, _) = rest.split_at(rest.len() - next.len());
+            assert!(!piece.is_empty(), "{text:?} would never end");
+            pieces.push(piece);
+            rest = next;
+        }
+        pieces
+    }
+
+    /// What the patterns do, by example; that it is what they do is shown against the oracle.
+    #[test]
+    fn text_is_cut_as_by_the_patterns() {
+        for (text, o200k, cl100k) in [
+            (
+                "Hello, world",
+                vec!["Hello", ",", " world"],
+                vec!["Hello", ",", " world"],
+            ),
+            (
+                "don't DON'T",
+                vec!["don't", " DON'T"],
+                vec!["don", "'t", " DON", "'T"],
+            ),
+            ("it'ſ", vec!["it'ſ"], vec!["it", "'ſ"]),
+            ("aBCDe", vec!["a", "BCDe"], vec!["aBCDe"]),
+            ("12345", vec!["123", "45"], vec!["123", "45"]),
+            ("a/\n/b", vec!["a", "/\n/", "b"], vec!["a", "/\n", "/b"]),
+            ("a   b", vec!["a", "  ", " b"], vec!["a", "  ", " b"]),
+            (
+                "a \n\n b",
+                vec!["a", " \n\n", " b"],
+                vec!["a", " \n\n", " b"],
+            ),
+            ("a\n  ", vec!["a", "\n", "  "], vec!["a", "\n  "]),
+            ("ʰAB", vec!["ʰ", "AB"], vec!["ʰAB"]),
+            ("\u{301}A", vec!["\u{301}", "A"], vec!["\u{301}A"]),
+            ("中文!", vec!["中文", "!"], vec!["中文", "!"]),
+            ("", vec![], vec![]),
+        ] {
+            assert_eq!(pieces(text, after_o200k_piece), o200k, "{text:?}");
+            assert_eq!(pieces(text, after_cl100k_piece), cl100k, "{text:?}");
+        }
+    }
+}

@@ -34,11 +34,17 @@ impl<'a> Reader<'a> {
 
     /// What has not been read.
     pub(super) fn rest(self) -> &'a str {
-        self.rest.trim_matches(is_between)
+        self.rest
+            .trim_matches(|character| u8::try_from(character).is_ok_and(is_between))
     }
 
     pub(super) fn next(&mut self) -> Next {
-        self.rest = self.rest.trim_start_matches(is_between);
+        let between = self
+            .rest
+            .bytes()
+            .take_while(|byte| is_between(*byte))
+            .count();
+        self.rest = self.rest.get(between..).unwrap_or_default();
         match self.rest.as_bytes().first() {
             _ if self.broken => Next::End,
             Some(b'"') => Next::Text,
@@ -115,9 +121,9 @@ impl<'a> Reader<'a> {
     }
 
     fn scalar(&mut self) -> &'a str {
-        let ends =
-            |character| is_between(character) || matches!(character, '"' | '{' | '}' | '[' | ']');
-        let end = self.rest.find(ends).unwrap_or(self.rest.len());
+        let inside =
+            |byte: u8| !is_between(byte) && !matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+        let end = self.rest.bytes().take_while(|byte| inside(*byte)).count();
         let (scalar, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
         self.rest = rest;
         scalar
@@ -139,8 +145,8 @@ impl<'a> Reader<'a> {
 }
 
 /// White space, and the signs that tell nothing a reader of well-formed JSON does not know.
-fn is_between(character: char) -> bool {
-    matches!(character, ' ' | '\n' | '\r' | '\t' | ',' | ':')
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':')
 }
 
 /// The string at the start, and what follows it. A string without an end ends with the body.

@@ -291,8 +291,26 @@ fn whatever_the_body_is_it_is_counted() {
 
 mod properties {
     use proptest::prelude::*;
+    use serde_json::json;
+    use tollgate_tokens::Encoding;
 
     use super::*;
+
+    /// As Python's json module writes by default.
+    fn escape(body: &str) -> String {
+        let escaped = |unit: u16| format!("\\u{unit:04x}");
+        body.chars()
+            .map(|character| match character {
+                ..='\x7f' => character.to_string(),
+                _ => character
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .copied()
+                    .map(escaped)
+                    .collect(),
+            })
+            .collect()
+    }
 
     proptest! {
         /// No cut, no repetition and no stray byte makes it fail or pass its bound.
@@ -313,8 +331,31 @@ mod properties {
             prop_assert!(count.at_most >= count.tokens);
         }
 
-        /// What stands in the body in place of text is never free: all of it that a provider
-        /// would show to its model is in the count.
+        /// Each text is counted as it is, whatever escapes the writer of the body has chosen.
+        #[test]
+        fn messages_count_as_the_sum_of_their_texts(
+            messages in prop::collection::vec((".{0,40}", prop::option::of(".{0,10}")), 0..6),
+            ascii_only in any::<bool>(),
+        ) {
+            let mut counter = Counter::new();
+            let mut want = 3;
+            let mut written = Vec::new();
+            for (content, name) in &messages {
+                let mut text = |text: &str| counter.count(Encoding::O200k, text);
+                want += 3 + text("user") + text(content);
+                want += name.as_ref().map_or(0, |name| 1 + text(name));
+                written.push(match name {
+                    Some(name) => json!({"role": "user", "content": content, "name": name}),
+                    None => json!({"content": content, "role": "user"}),
+                });
+            }
+            let mut body = json!({"messages": written}).to_string();
+            if ascii_only {
+                body = escape(&body);
+            }
+            prop_assert_eq!(tokens_and_how("gpt-4o", &body), (want, How::Exact));
+        }
+
         #[test]
         fn a_longer_prompt_never_counts_for_less(words in prop::collection::vec("[a-z]{1,8}", 1..20)) {
             let body = |words: &[String]| {
