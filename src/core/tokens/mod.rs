@@ -4,6 +4,7 @@ pub use tollgate_tokens::{Counter, Encoding, Text};
 
 mod family;
 mod framing;
+mod functions;
 mod images;
 mod json;
 
