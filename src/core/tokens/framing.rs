@@ -92,7 +92,11 @@ impl<'c> Framing<'c> {
 
     fn read(family: Family, tally: Option<Tally<'c>>, body: &str) -> Self {
         let mut framing = Self::new(family, tally);
-        framing.request(Reader::new(body));
+        let mut json = Reader::new(body);
+        framing.request(&mut json);
+        if !json.rest().is_empty() {
+            framing.estimate(Text::Plain(json.rest()));
+        }
         framing
     }
 
@@ -120,23 +124,21 @@ impl<'c> Framing<'c> {
         }
     }
 
-    fn request(&mut self, mut json: Reader<'_>) {
-        if json.enter(Next::Object) {
-            while let Some(key) = json.key() {
-                match &*key.unescaped() {
-                    "messages" => self.messages(&mut json),
-                    "tools" | "functions" => self.functions(&mut json),
-                    "response_format" => self.response_format(&mut json),
-                    "prompt" | "suffix" | "input" | "instructions" | "system" | "documents" => {
-                        self.texts(&mut json);
-                    }
-                    // Settings, not seen by the model.
-                    _ => json.value(|_| ()),
-                }
-            }
+    fn request(&mut self, json: &mut Reader<'_>) {
+        if !json.enter(Next::Object) {
+            return;
         }
-        if !json.rest().is_empty() {
-            self.estimate(Text::Plain(json.rest()));
+        while let Some(key) = json.key() {
+            match &*key.unescaped() {
+                "messages" => self.messages(json),
+                "tools" | "functions" => self.functions(json),
+                "response_format" => self.response_format(json),
+                "prompt" | "suffix" | "input" | "instructions" | "system" | "documents" => {
+                    self.texts(json);
+                }
+                // Settings, not seen by the model.
+                _ => json.value(|_| ()),
+            }
         }
     }
 
@@ -198,19 +200,20 @@ impl<'c> Framing<'c> {
     }
 
     fn image(&mut self, json: &mut Reader<'_>) {
-        let mut url = json.text();
+        let mut url = None;
         let mut detail = Detail::High;
-        if url.is_none() && json.enter(Next::Object) {
+        if json.enter(Next::Object) {
             while let Some(key) = json.key() {
                 match &*key.unescaped() {
-                    "url" => url = json.text().or(url),
-                    "detail" => {
-                        let low = json.text().is_some_and(|text| text.unescaped() == "low");
-                        detail = if low { Detail::Low } else { Detail::High };
-                    }
+                    "url" => url = json.text_or_skip(),
+                    "detail" => detail = Detail::named(json.text_or_skip()),
                     _ => self.estimate_value(json),
                 }
             }
+        } else if json.next() == Next::Text {
+            url = json.text();
+        } else {
+            return self.estimate_value(json);
         }
         let size = url.and_then(images::size_in);
         if size.is_none() && self.family.images.depends_on_size(detail) {
@@ -221,19 +224,16 @@ impl<'c> Framing<'c> {
     }
 
     fn audio(&mut self, json: &mut Reader<'_>) {
-        self.how = How::Estimated;
         if !json.enter(Next::Object) {
             return self.estimate_value(json);
         }
+        self.how = How::Estimated;
         while let Some(key) = json.key() {
-            match (&*key.unescaped(), json.text()) {
-                ("data", Some(data)) => {
-                    // Four characters of base64 are three bytes.
-                    let bytes = length(data.written()).saturating_mul(3).div_ceil(4);
-                    self.add_frame(bytes.div_ceil(AUDIO_BYTES_PER_TOKEN));
-                }
-                (_, Some(_)) => {}
-                (_, None) => self.estimate_value(json),
+            let text = json.text_or_skip();
+            if let ("data", Some(data)) = (&*key.unescaped(), text) {
+                // Four characters of base64 are three bytes.
+                let bytes = length(data.written()).saturating_mul(3).div_ceil(4);
+                self.add_frame(bytes.div_ceil(AUDIO_BYTES_PER_TOKEN));
             }
         }
     }

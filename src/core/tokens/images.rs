@@ -31,6 +31,16 @@ pub(super) enum Detail {
     High,
 }
 
+impl Detail {
+    /// What is not said to be low is taken for high: `auto` is, more often than not.
+    pub(super) fn named(name: Option<Text<'_>>) -> Self {
+        match name {
+            Some(name) if name.unescaped() == "low" => Self::Low,
+            _ => Self::High,
+        }
+    }
+}
+
 /// In pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {

@@ -92,6 +92,15 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
+    /// The string that stands next; of anything else there, nothing.
+    pub(super) fn text_or_skip(&mut self) -> Option<Text<'a>> {
+        let text = self.text();
+        if text.is_none() {
+            self.value(|_| ());
+        }
+        text
+    }
+
     /// Reads one value, however deep, and shows every text in it: keys, strings, and scalars as
     /// they are written.
     pub(super) fn value(&mut self, mut each: impl FnMut(Text<'a>)) {

@@ -212,6 +212,14 @@ fn images_are_counted_by_size_where_it_can_be_seen() {
             How::Exact,
         ),
         (r#""https://example.com/a.png""#.into(), 765, How::Estimated),
+        (
+            format!(r#"{{"url":"{png}","detail":null}}"#),
+            425,
+            How::Exact,
+        ),
+        (r#"{"url":null}"#.into(), 765, How::Estimated),
+        ("null".into(), 0, How::Exact),
+        ("[\"hello\"]".into(), 1, How::Estimated),
     ] {
         let body = format!(
             r#"{{"messages":[{{"content":[{{"type":"image_url","image_url":{image}}}]}}]}}"#
@@ -296,6 +304,68 @@ mod properties {
 
     use super::*;
 
+    /// Values of every kind under every key that is known, at every depth.
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        const KEYS: &[&str] = &[
+            "messages",
+            "role",
+            "content",
+            "name",
+            "tool_calls",
+            "function_call",
+            "tool_call_id",
+            "type",
+            "text",
+            "image_url",
+            "url",
+            "detail",
+            "input_audio",
+            "data",
+            "tools",
+            "functions",
+            "function",
+            "description",
+            "parameters",
+            "properties",
+            "items",
+            "enum",
+            "required",
+            "response_format",
+            "json_schema",
+            "schema",
+            "strict",
+            "prompt",
+            "arguments",
+            "id",
+            "a\"b",
+            "",
+        ];
+        let leaf =
+            prop::sample::select(vec![json!(null), json!(true), json!(-1.5), json!("a\"]}")]);
+        let known = prop::collection::vec(prop::sample::select(KEYS), 0..6);
+        (
+            known,
+            leaf.prop_recursive(8, 60, 5, |inner| {
+                prop_oneof![
+                    prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                    prop::collection::vec((prop::sample::select(KEYS), inner), 0..5).prop_map(
+                        |members| {
+                            members
+                                .into_iter()
+                                .map(|(key, value)| (key.to_owned(), value))
+                                .collect()
+                        }
+                    ),
+                ]
+            }),
+        )
+            .prop_map(|(path, leaf)| {
+                path.into_iter()
+                    .rev()
+                    .fold(leaf, |value, key| json!({key: value}))
+            })
+    }
+
     /// As Python's json module writes by default.
     fn escape(body: &str) -> String {
         let escaped = |unit: u16| format!("\\u{unit:04x}");
@@ -329,6 +399,17 @@ mod properties {
             let body = pieces.concat();
             let count = count("gpt-4o", &body);
             prop_assert!(count.at_most >= count.tokens);
+        }
+
+        /// Whatever stands where: as long as it is JSON, all of it is understood.
+        #[test]
+        fn json_of_any_shape_is_read_to_its_end(body in any_json()) {
+            let body = body.to_string();
+            let mut json = Reader::new(&body);
+            let mut framing = Framing::new(Family::of("gpt-4o"), None);
+            framing.request(&mut json);
+            let rest = if body.starts_with('{') { "" } else { body.as_str() };
+            prop_assert_eq!(json.rest(), rest.trim_matches([' ', ',', ':']));
         }
 
         /// Each text is counted as it is, whatever escapes the writer of the body has chosen.
