@@ -84,7 +84,8 @@ impl Framing<'_> {
         }
         while let Some(key) = json.key() {
             match &*key.unescaped() {
-                "required" | "additionalProperties" | "$schema" => json.value(|_| ()),
+                "required" | "$schema" => json.value(|_| ()),
+                "additionalProperties" if json.next() == Next::Scalar => json.value(|_| ()),
                 "type" if json.next() == Next::Text => line.kind = json.text(),
                 "description" if json.next() == Next::Text => line.description = json.text(),
                 "enum" if json.enter(Next::Array) => self.choices(json),
