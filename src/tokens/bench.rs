@@ -1,4 +1,4 @@
-//! How fast tokens are counted: `cargo bench -p tollgate-tokens`.
+//! How fast tokens are counted: `cargo bench -p tollgate-tokens --bench tokens`.
 
 #[path = "tests/corpora/mod.rs"]
 mod corpora;
