@@ -28,5 +28,6 @@ pub mod sse;
 #[cfg(test)]
 mod testing;
 pub mod trace;
+pub mod tokens;
 pub mod units;
 pub mod usage;

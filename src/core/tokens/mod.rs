@@ -1,0 +1,13 @@
+//! How many tokens a request has, before any provider says so.
+
+pub use tollgate_tokens::{Counter, Encoding, Text};
+
+mod family;
+mod framing;
+mod functions;
+mod images;
+mod json;
+
+pub use family::{Family, Function, Vendor};
+pub use framing::{Count, How, count_chat};
+pub use images::Images;
