@@ -11,4 +11,5 @@
 )]
 
 pub mod config;
+pub mod money;
 pub mod units;
