@@ -184,12 +184,18 @@ mod tests {
         Timestamp(u64::try_from(utc).unwrap() * NANOS)
     }
 
+    /// Days since the epoch of `YYYY-MM-DD`.
+    fn day(text: &str) -> i64 {
+        let numbers: Vec<i64> = text.split('-').map(|part| part.parse().unwrap()).collect();
+        first_of_month(numbers[0] * 12 + numbers[1] - 1) + numbers[2] - 1
+    }
+
     /// Seconds since the epoch of `YYYY-MM-DD HH:MM` in UTC.
     fn utc(text: &str) -> i64 {
-        let number = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap();
-        let month = number(0, 4) * 12 + number(5, 7) - 1;
-        let days = first_of_month(month) + number(8, 10) - 1;
-        days * DAY_SECONDS + number(11, 13) * HOUR + number(14, 16) * 60
+        let (date, time) = text.split_once(' ').unwrap();
+        let (hour, minute) = time.split_once(':').unwrap();
+        let number = |text: &str| text.parse::<i64>().unwrap();
+        day(date) * DAY_SECONDS + number(hour) * HOUR + number(minute) * 60
     }
 
     #[test]
@@ -207,114 +213,41 @@ mod tests {
 
     #[test]
     fn a_moment_has_one_window_and_an_end() {
-        let day = |utc: i64| u32::try_from(utc / DAY_SECONDS).unwrap();
-        let hour = u64::try_from(HOUR).unwrap() * 1_000;
-        let new_york = FixedOffset(-18_000);
-        let berlin: &dyn Zone = &BERLIN;
-        let cases: &[(Period, &dyn Zone, &str, u32, Option<u64>)] = &[
-            (
-                Period::Day,
-                &FixedOffset(0),
-                "2026-11-20 12:00",
-                day(utc("2026-11-20 00:00")),
-                Some(12 * hour),
-            ),
-            (
-                Period::Day,
-                &new_york,
-                "2026-11-20 03:00",
-                day(utc("2026-11-19 00:00")),
-                Some(2 * hour),
-            ),
-            (
-                Period::Week,
-                &FixedOffset(0),
-                "2026-11-22 23:00",
-                2_968,
-                Some(hour),
-            ),
-            (
-                Period::Week,
-                &FixedOffset(0),
-                "2026-11-23 00:00",
-                2_969,
-                Some(7 * 24 * hour),
-            ),
-            (
-                Period::Month,
-                &FixedOffset(0),
-                "2024-02-29 23:00",
-                2024 * 12 + 1,
-                Some(hour),
-            ),
-            (
-                Period::Month,
-                &FixedOffset(0),
-                "2026-12-31 23:00",
-                2026 * 12 + 11,
-                Some(hour),
-            ),
-            (
-                Period::Month,
-                &FixedOffset(3_600),
-                "2026-12-31 23:00",
-                2027 * 12,
-                Some(31 * 24 * hour),
-            ),
-            (Period::Total, &FixedOffset(0), "2026-11-20 12:00", 0, None),
-            // Berlin, the short day of 23 hours and the long one of 25.
-            (
-                Period::Day,
-                berlin,
-                "2026-03-28 23:00",
-                day(utc("2026-03-29 00:00")),
-                Some(23 * hour),
-            ),
-            (
-                Period::Day,
-                berlin,
-                "2026-10-24 22:00",
-                day(utc("2026-10-25 00:00")),
-                Some(25 * hour),
-            ),
-            (
-                Period::Month,
-                berlin,
-                "2026-02-28 23:00",
-                2026 * 12 + 2,
-                Some((31 * 24 - 1) * hour),
-            ),
-            // Havana, where midnight does not happen, and where the hour after it happens twice.
-            (
-                Period::Day,
-                &HAVANA,
-                "2026-03-08 04:00",
-                day(utc("2026-03-07 00:00")),
-                Some(hour),
-            ),
-            (
-                Period::Day,
-                &HAVANA,
-                "2026-03-08 05:00",
-                day(utc("2026-03-08 00:00")),
-                Some(23 * hour),
-            ),
-            (
-                Period::Day,
-                &HAVANA,
-                "2026-11-01 04:00",
-                day(utc("2026-11-01 00:00")),
-                Some(25 * hour),
-            ),
-        ];
-        for (period, zone, text, id, ends_in_ms) in cases {
-            let window = window_at(*period, *zone, at(utc(text)));
-            let want = WindowNow {
-                id: WindowId(*id),
-                ends_in_ms: *ends_in_ms,
+        // Period, zone, moment in UTC, first day of its window, hours until it ends.
+        let table = "day    utc       2026-11-20 12:00  2026-11-20  12
+                     day    new_york  2026-11-20 03:00  2026-11-19  2
+                     week   utc       2026-11-22 23:00  2026-11-16  1
+                     week   utc       2026-11-23 00:00  2026-11-23  168
+                     month  utc       2024-02-29 23:00  2024-02-01  1
+                     month  utc       2026-12-31 23:00  2026-12-01  1
+                     month  paris     2026-12-31 23:00  2027-01-01  744
+                     day    berlin    2026-03-28 23:00  2026-03-29  23
+                     day    berlin    2026-10-24 22:00  2026-10-25  25
+                     month  berlin    2026-02-28 23:00  2026-03-01  743
+                     day    havana    2026-03-08 04:00  2026-03-07  1
+                     day    havana    2026-03-08 05:00  2026-03-08  23
+                     day    havana    2026-11-01 04:00  2026-11-01  25";
+        for line in table.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let period = match words[0] {
+                "day" => Period::Day,
+                "week" => Period::Week,
+                _ => Period::Month,
             };
-            assert_eq!(window, want, "{period:?} {text}");
+            let zone: &dyn Zone = match words[1] {
+                "new_york" => &FixedOffset(-18_000),
+                "paris" => &FixedOffset(3_600),
+                "berlin" => &BERLIN,
+                "havana" => &HAVANA,
+                _ => &FixedOffset(0),
+            };
+            let window = window_at(period, zone, at(utc(&words[2..4].join(" "))));
+            assert_eq!(first_day(period, window.id), Some(day(words[4])), "{line}");
+            let hours = window.ends_in_ms.unwrap() / 3_600_000;
+            assert_eq!(hours, words[5].parse::<u64>().unwrap(), "{line}");
         }
+        let total = window_at(Period::Total, &FixedOffset(0), at(utc("2026-11-20 12:00")));
+        assert_eq!((total.id, total.ends_in_ms), (WindowId(0), None));
     }
 
     #[test]

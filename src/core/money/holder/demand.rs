@@ -3,11 +3,11 @@
 use crate::money::ids::Millis;
 use crate::units::NanoUsd;
 
-/// Old demand counts half after this long.
+/// A level that is left alone is halved in this time, along a straight line.
 const HALF_LIFE_MS: u64 = 8_192;
-/// A level that halves every 8.192 s and is fed at a steady rate settles at 8.192 s / ln 2 = 11.8 s of that rate, so five
-/// seconds' worth of the rate are 423 thousandths of the level.
-const FIVE_SECONDS: u64 = 423;
+/// So a level that is fed at a steady rate loses what it gains once it is 16.384 s of that rate, and five seconds' worth
+/// of the rate are 305 thousandths of it.
+const FIVE_SECONDS: u64 = 305;
 /// The largest request is forgotten by a part in this many with each request.
 const LARGEST_FADES: u64 = 64;
 
@@ -47,7 +47,9 @@ impl Demand {
         let halves = u32::try_from(passed / HALF_LIFE_MS).unwrap_or(u32::MAX);
         let level = self.level.checked_shr(halves).unwrap_or_default();
         let rest = u128::from(passed % HALF_LIFE_MS);
-        let lost = u128::from(level).saturating_mul(rest) / u128::from(HALF_LIFE_MS) / 2;
+        let lost = u128::from(level)
+            .saturating_mul(rest)
+            .div_euclid(u128::from(HALF_LIFE_MS.saturating_mul(2)));
         level.saturating_sub(u64::try_from(lost).unwrap_or(u64::MAX))
     }
 }

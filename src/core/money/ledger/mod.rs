@@ -33,7 +33,7 @@ use view::Draft;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is new: write the changes, then reply.
-    Applied(Applied),
+    Applied(Box<Applied>),
     /// It was answered before: reply the same.
     Repeated(SyncReply),
 }
@@ -130,11 +130,11 @@ pub fn apply(
         last_record,
     };
     changes.streams.insert(name, stream);
-    Ok(Outcome::Applied(Applied {
+    Ok(Outcome::Applied(Box::new(Applied {
         reply,
         changes,
         short,
-    }))
+    })))
 }
 
 /// Only the next batch of a stream is new. The last one is known by its digest.
