@@ -1,0 +1,134 @@
+//! What a history is made of. Everything that is not written here follows from the seed.
+
+use tollgate_core::money::ledger::Patience;
+
+use crate::random::Random;
+
+/// A deliberate mistake. The shipped code has none of them: they are made where the simulator calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    None,
+    /// A holder taken for dead gets its rest refunded instead of presumed spent.
+    RefundOnExpiry,
+    /// A batch that comes again is applied again.
+    NoDedupe,
+    /// A process that starts again is who it was.
+    ReusedIncarnation,
+    /// A crash leaves half a transaction.
+    TornCommit,
+    /// A request that finds too little goes ahead and is charged afterwards.
+    ChargeAfter,
+    /// A request that holds one scope and not the next goes ahead.
+    NonAtomicHierarchy,
+    /// A row is written without comparing.
+    BlindSwap,
+    /// What was taken from the first scope is not given back when the second is short.
+    ForgottenRefund,
+}
+
+/// How often something goes wrong, in a million.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// For each message.
+    pub(crate) drop: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) lost_reply: u64,
+    /// Messages take up to so many ticks, and overtake each other.
+    pub(crate) delay_ticks: u64,
+    /// For each tick (and proxy).
+    pub(crate) partition: u64,
+    pub(crate) kill: u64,
+    pub(crate) trap: u64,
+    pub(crate) outage: u64,
+    pub(crate) limit_change: u64,
+    pub(crate) clock_jump: u64,
+    /// For each batch: the service dies between decision and commit, or between commit and reply.
+    pub(crate) crash: u64,
+    /// For each request: it costs more than was held.
+    pub(crate) overrun: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) mutant: Mutant,
+    pub(crate) faults: Faults,
+    pub(crate) patience: Patience,
+    pub(crate) proxies: usize,
+    pub(crate) users: u64,
+    pub(crate) teams: u64,
+    pub(crate) slots: u32,
+    pub(crate) org_limit: u64,
+    /// Everyone below the organisation has as much as it, so that only its limit binds.
+    pub(crate) only_org_binds: bool,
+    pub(crate) tick_ms: u64,
+    pub(crate) ticks: u64,
+    /// Requests before this are not counted.
+    pub(crate) warm_ticks: u64,
+    /// Per proxy and tick, in a million.
+    pub(crate) arrivals: u64,
+    /// A request that finds too little waits for so long.
+    pub(crate) wait_ms: u64,
+    pub(crate) trace: bool,
+}
+
+impl Settings {
+    /// Everything goes wrong, each seed in its own way.
+    pub(crate) fn hostile(seed: u64, mutant: Mutant) -> Self {
+        let mut random = Random::new(seed ^ 0x5EED);
+        let mut up_to = |most: u64| random.within(0..most);
+        let suspect_after_ms = 200 + up_to(3_000);
+        Self {
+            seed,
+            mutant,
+            faults: Faults {
+                drop: up_to(200_000),
+                duplicate: up_to(200_000),
+                lost_reply: up_to(10_000),
+                delay_ticks: 1 + up_to(30),
+                partition: up_to(3_000),
+                kill: up_to(2_000),
+                trap: up_to(1_000),
+                outage: up_to(2_000),
+                limit_change: up_to(4_000),
+                clock_jump: up_to(1_000),
+                crash: up_to(20_000),
+                overrun: up_to(30_000),
+            },
+            patience: Patience {
+                suspect_after_ms,
+                presume_after_ms: suspect_after_ms + up_to(3_000),
+            },
+            proxies: usize::try_from(2 + up_to(4)).unwrap(),
+            users: 5 + up_to(40),
+            teams: 1 + up_to(5),
+            slots: u32::try_from(8 + 2 * up_to(60)).unwrap(),
+            org_limit: 40_000 + up_to(400_000),
+            only_org_binds: false,
+            tick_ms: 10 + up_to(40),
+            ticks: 1_500,
+            warm_ticks: 0,
+            arrivals: 100_000 + up_to(200_000),
+            wait_ms: 2_000,
+            trace: false,
+        }
+    }
+
+    /// Nothing goes wrong.
+    pub(crate) fn calm(seed: u64, proxies: usize) -> Self {
+        let patience = Patience {
+            suspect_after_ms: 5_000,
+            presume_after_ms: 30_000,
+        };
+        Self {
+            faults: Faults::default(),
+            patience,
+            proxies,
+            users: 40,
+            teams: 4,
+            slots: 4_096,
+            tick_ms: 10,
+            ..Self::hostile(seed, Mutant::None)
+        }
+    }
+}
