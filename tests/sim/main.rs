@@ -109,3 +109,52 @@ fn every_mutant_is_caught() {
         assert!(!caught.is_empty(), "{mutant:?} was not caught");
     }
 }
+
+/// Money is plentiful: requests should not wait for the service.
+#[test]
+fn requests_wait_for_nobody_while_there_is_money() {
+    for (proxies, at_least) in [(4, 9_950), (16, 9_600)] {
+        let mut sum = Figures::default();
+        for seed in 0..3 {
+            let settings = Settings {
+                org_limit: 1_000_000_000,
+                ticks: 9_000,
+                warm_ticks: 3_000,
+                arrivals: 600_000 / u64::try_from(proxies).unwrap(),
+                ..Settings::calm(seed, proxies)
+            };
+            match run(settings.clone()) {
+                Ok(figures) => sum.add(&figures),
+                Err(violation) => panic!("{}", explain(&violation, settings)),
+            }
+        }
+        let share = sum.served_at_once * 10_000 / sum.requests;
+        println!("{proxies} proxies: {share} of 10,000 without a round trip; {sum:?}");
+        assert!(share > at_least, "{proxies} proxies: {share} of 10,000");
+        assert_eq!(sum.refused, 0);
+    }
+}
+
+/// Money runs out: all of it can be spent, and nobody is refused what is there.
+#[test]
+fn a_budget_is_spent_to_the_end() {
+    for proxies in [4, 16] {
+        let mut sum = Figures::default();
+        for seed in 0..3 {
+            let settings = Settings {
+                org_limit: 400_000,
+                only_org_binds: true,
+                ticks: 12_000,
+                arrivals: 600_000 / u64::try_from(proxies).unwrap(),
+                ..Settings::calm(seed, proxies)
+            };
+            match run(settings.clone()) {
+                Ok(figures) => sum.add(&figures),
+                Err(violation) => panic!("{}", explain(&violation, settings)),
+            }
+        }
+        let share = sum.spent * 10_000 / sum.limit;
+        println!("{proxies} proxies: {share} of 10,000 spent; {sum:?}");
+        assert!(share > 9_900, "{proxies} proxies: {share} of 10,000");
+    }
+}

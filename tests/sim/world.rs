@@ -376,14 +376,11 @@ impl World {
             proxy.is_draining = true;
         }
         let last = self.tick + DRAIN_TICKS;
-        while !self.proxies.iter().all(Proxy::is_quiet) || self.tick + 100 > last {
+        while !self.proxies.iter().all(Proxy::is_quiet) {
             self.go_on()?;
             if self.tick > last {
                 self.oracle.blame("it does not drain");
                 return self.check();
-            }
-            if self.tick + 100 > last {
-                break;
             }
         }
         Ok(())

@@ -60,6 +60,12 @@ impl Millis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Whether what began at `began` and lasts `milliseconds` is over. A clock that stepped back says so at once: to wait
+    /// until it has caught up could take for ever.
+    pub fn is_over(self, began: Self, milliseconds: u64) -> bool {
+        self < began || self.since(began) >= milliseconds
+    }
+
     /// The moment `milliseconds` later.
     pub fn after(self, milliseconds: u64) -> Self {
         Self(self.0.saturating_add(milliseconds))

@@ -34,11 +34,12 @@ impl Demand {
         }
     }
 
-    /// What should lie ready: two of the largest requests, or five seconds of the rate, whichever is more.
+    /// What should lie ready: four of the largest requests (two more fit when it is half empty and more is asked for), or
+    /// five seconds of the rate, whichever is more.
     pub fn target(self, now: Millis) -> NanoUsd {
         let thousandths = u128::from(self.level_at(now)).saturating_mul(u128::from(FIVE_SECONDS));
         let seconds = u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX);
-        NanoUsd(seconds.max(self.largest.saturating_mul(2)))
+        NanoUsd(seconds.max(self.largest.saturating_mul(4)))
     }
 
     /// Halved for each half-life that is over, and along a straight line within one.
@@ -84,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn a_lonely_request_asks_for_two_of_its_kind() {
+    fn a_lonely_request_asks_for_four_of_its_kind() {
         let demand = Demand::default().and(NanoUsd(700), Millis(5));
-        assert_eq!(demand.target(Millis(5)), NanoUsd(1_400));
+        assert_eq!(demand.target(Millis(5)), NanoUsd(2_800));
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Outbox {
     /// What to send now, if anything. A batch is the same whenever it is sent.
     pub fn poll(&mut self, now: Millis) -> Option<&SyncRequest> {
         if matches!(self.state, State::Collecting) {
-            let quiet = now.since(self.heard_at) < HEARTBEAT_MS;
+            let quiet = !now.is_over(self.heard_at, HEARTBEAT_MS);
             if self.is_idle() && quiet {
                 return None;
             }
@@ -147,7 +147,7 @@ impl Outbox {
             State::ExpectReply { sent_at, .. } => (sent_at, OUTBOX_RETRY_MS),
             State::ExpectCure { sent_at, .. } => (sent_at, REFUSED_RETRY_MS),
         };
-        if now.since(*sent_at) < patience {
+        if !now.is_over(*sent_at, patience) {
             return None;
         }
         *sent_at = now;

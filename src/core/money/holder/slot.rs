@@ -74,7 +74,7 @@ impl LeaseRow {
             self.demand.largest,
             self.used_at.0,
             self.good_until.0,
-            self.tight_until.0,
+            self.tight_since.0,
             asking,
             since,
         ];
@@ -112,7 +112,7 @@ impl LeaseRow {
             },
             used_at: Millis(next()?),
             good_until: Millis(next()?),
-            tight_until: Millis(next()?),
+            tight_since: Millis(next()?),
             asking: match (next()?, Millis(next()?)) {
                 (0, _) => Asking::Nobody,
                 (1, since) => Asking::ExpectGrant { since },
