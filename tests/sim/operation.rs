@@ -1,7 +1,7 @@
 //! What a worker does to rows, in single steps: each reads a row or swaps one. Between two steps other workers take theirs.
 
 use tollgate_core::money::holder::{
-    Hold, LeaseRow, Part, Settling, SettlingStep, Short, Taking, TakingStep,
+    Hold, LeaseRow, Part, Settling, SettlingStep, Taking, TakingStep,
 };
 use tollgate_core::money::ids::{AccountKey, LeaseId, Millis, ScopeId};
 use tollgate_core::money::ledger::Lease;
@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 use crate::request::{Running, Waiting, shares};
 use crate::service::Service;
 use crate::settings::Mutant;
-use crate::table::{Seen, Table};
+use crate::table::Seen;
 
 pub(crate) struct Operation {
     pub(crate) worker: usize,
@@ -41,8 +41,8 @@ pub(crate) enum Kind {
     },
     Deny(ScopeId),
     Recall(ScopeId),
-    Sweep(u32),
-    Drain(u32),
+    Sweep((Option<u32>, ScopeId)),
+    Drain((Option<u32>, ScopeId)),
     Ask {
         scope: ScopeId,
         need: NanoUsd,
@@ -69,14 +69,8 @@ pub(crate) enum Progress {
     Over,
 }
 
-/// What became of one step.
-enum Attempt<Outcome> {
-    /// Read, or lost a race.
-    Again,
-    /// There is no row, and no slot for one.
-    Absent,
-    Done(Option<u32>, Outcome),
-}
+/// The slot and what came of it; none if the row was only read, or somebody else wrote it since.
+type Attempt<Outcome> = Option<(Option<u32>, Outcome)>;
 
 impl Kind {
     pub(crate) fn admit(waiting: Waiting, mut taking: Taking) -> Self {
@@ -118,157 +112,118 @@ impl Operation {
     }
 
     /// One step.
-    pub(crate) fn advance(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
-        let now = proxy.now(around.tick);
-        let worker = self.worker;
-        let seen = &mut self.seen;
-        let by_scope = |scope: ScopeId| move |table: &Table| table.find(scope);
-        let by_slot = |slot: u32| move |table: &Table| table.read(slot);
-        let back = match &self.kind {
-            Kind::Take { .. } => return self.take(proxy, around),
-            Kind::Finish { .. } => return self.finish(proxy, around),
-            Kind::Release(part) => release(proxy, seen, *part),
-            Kind::Land { grant, sent_at } => {
-                let land = |row: LeaseRow| {
-                    let landed = row.land(grant, *sent_at).unwrap();
-                    (Some(landed.row), landed.back)
-                };
-                let landed = attempt(&mut proxy.table, seen, by_scope(grant.scope), land);
-                if !matches!(landed, Attempt::Again) {
-                    proxy.woken.insert(grant.scope);
-                }
-                match landed {
-                    Attempt::Absent => {
-                        let old = proxy.workers[worker].pocket.insert(grant.scope, *grant);
-                        let back = old.map(|old| Return {
-                            lease: old.lease,
-                            nanos: old.nanos,
-                        });
-                        Attempt::Done(None, back)
-                    }
-                    landed => landed,
-                }
-            }
-            Kind::Deny(scope) => {
-                let deny = |row: LeaseRow| (Some(row.denied(now)), None);
-                attempt(&mut proxy.table, seen, by_scope(*scope), deny)
-            }
-            Kind::Recall(scope) => {
-                let recall = |row: LeaseRow| {
-                    let recalled = row.recall(now);
-                    (Some(recalled.row), recalled.back)
-                };
-                attempt(&mut proxy.table, seen, by_scope(*scope), recall)
-            }
-            Kind::Sweep(slot) => {
-                let sweep = |row: LeaseRow| {
-                    let swept = row.sweep(now);
-                    (swept.back.map(|_| swept.row), swept.back)
-                };
-                attempt(&mut proxy.table, seen, by_slot(*slot), sweep)
-            }
-            Kind::Drain(slot) => {
-                let drain = |row: LeaseRow| {
-                    let drained = row.drain();
-                    (drained.back.map(|_| drained.row), drained.back)
-                };
-                attempt(&mut proxy.table, seen, by_slot(*slot), drain)
-            }
-            Kind::Ask {
-                scope,
-                need,
-                waiting,
-            } => {
-                let ask = |row: LeaseRow| {
-                    let asked = row.ask(*need, *waiting, now);
-                    asked.map_or((None, None), |(row, want)| (Some(row), Some(want)))
-                };
-                let asked = attempt(&mut proxy.table, seen, by_scope(*scope), ask);
-                return self.asked(proxy, around.tick, asked);
-            }
-        };
-        match back {
-            Attempt::Again => Progress::Goes(self),
-            Attempt::Absent => Progress::Over,
-            Attempt::Done(_, back) => {
-                back.into_iter().for_each(|back| proxy.give_back(back));
-                Progress::Over
-            }
+    pub(crate) fn advance(self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
+        match &self.kind {
+            Kind::Take { .. } => self.take(proxy, around),
+            Kind::Finish { .. } => self.finish(proxy, around),
+            Kind::Ask { .. } => self.ask(proxy, around.tick),
+            Kind::Release(..)
+            | Kind::Land { .. }
+            | Kind::Deny(..)
+            | Kind::Recall(..)
+            | Kind::Sweep(..)
+            | Kind::Drain(..) => self.change(proxy, around.tick),
         }
     }
 
-    /// A want goes out with the next batch; without a slot, for just what is needed.
-    fn asked(self, proxy: &mut Proxy, tick: u64, asked: Attempt<Option<Want>>) -> Progress {
-        let Kind::Ask { scope, need, .. } = self.kind else {
+    /// A change of one row that may send money home.
+    fn change(mut self, proxy: &mut Proxy, tick: u64) -> Progress {
+        let now = proxy.now(tick);
+        let back = match &self.kind {
+            Kind::Release(part) => self.release(proxy, *part),
+            Kind::Land { grant, sent_at } => {
+                let (grant, sent_at) = (*grant, *sent_at);
+                proxy.woken.insert(grant.scope);
+                self.at_scope(proxy, grant.scope, |row| {
+                    let landed = row.land(&grant, sent_at).unwrap();
+                    (Some(landed.row), landed.back)
+                })
+            }
+            Kind::Deny(scope) => self.at_scope(proxy, *scope, |row| (Some(row.denied(now)), None)),
+            Kind::Recall(scope) => self.at_scope(proxy, *scope, |row| {
+                let recalled = row.recall(now);
+                (Some(recalled.row), recalled.back)
+            }),
+            Kind::Sweep((slot, scope)) => self.at_slot(proxy, *slot, *scope, |row| {
+                let swept = row.sweep(now);
+                (swept.back.map(|_| swept.row), swept.back)
+            }),
+            Kind::Drain((slot, scope)) => self.at_slot(proxy, *slot, *scope, |row| {
+                let drained = row.drain();
+                (drained.back.map(|_| drained.row), drained.back)
+            }),
+            Kind::Take { .. } | Kind::Finish { .. } | Kind::Ask { .. } => return Progress::Over,
+        };
+        let Some((_, back)) = back else {
+            return Progress::Goes(self);
+        };
+        back.into_iter().for_each(|back| proxy.give_back(back));
+        Progress::Over
+    }
+
+    /// A want goes out with the next batch.
+    fn ask(mut self, proxy: &mut Proxy, tick: u64) -> Progress {
+        let now = proxy.now(tick);
+        let Kind::Ask {
+            scope,
+            need,
+            waiting,
+        } = self.kind
+        else {
             return Progress::Over;
         };
-        match asked {
-            Attempt::Again => return Progress::Goes(self),
-            Attempt::Done(_, want) => {
-                want.into_iter()
-                    .for_each(|want| proxy.want(self.worker, want));
-            }
-            Attempt::Absent => {
-                let asked = proxy.workers[self.worker].asked.insert(scope, tick);
-                if asked.is_none_or(|asked| asked + 20 < tick) {
-                    proxy.want(
-                        self.worker,
-                        Want {
-                            scope,
-                            need,
-                            want: need,
-                        },
-                    );
-                }
-            }
-        }
+        let asked = self.at_scope(proxy, scope, |row| {
+            let asked = row.ask(need, waiting, now);
+            asked.map_or((None, None), |(row, want)| (Some(row), Some(want)))
+        });
+        let Some((_, want)) = asked else {
+            return Progress::Goes(self);
+        };
+        want.into_iter()
+            .for_each(|want| proxy.want(self.worker, want));
         Progress::Over
     }
 
     fn take(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
         let worker = self.worker;
         let now = proxy.now(around.tick);
+        let kind = std::mem::replace(&mut self.kind, Kind::Deny(ScopeId(0)));
         let Kind::Take {
             job,
             mut taking,
             step,
-        } = self.kind
+        } = kind
         else {
             return Progress::Over;
         };
         match step.clone() {
             TakingStep::Take { scope, amount } => {
-                let take = |row: LeaseRow| match row.take(amount, now) {
+                let taken = self.at_scope(proxy, scope, |row| match row.take(amount, now) {
                     Ok(taken) => (Some(taken.row), Ok(taken)),
                     Err(short) => (None, Err(short)),
-                };
-                let find = |table: &Table| table.find(scope);
-                match attempt(&mut proxy.table, &mut self.seen, find, take) {
-                    Attempt::Again => {
-                        let kind = Kind::Take { job, taking, step };
-                        return Progress::Goes(Self { kind, ..self });
+                });
+                match taken {
+                    None => {
+                        self.kind = Kind::Take { job, taking, step };
+                        return Progress::Goes(self);
                     }
-                    Attempt::Done(slot, Ok(taken)) => {
+                    Some((slot, Ok(taken))) => {
                         taking.took(slot, taken.row.lease);
                         taken
                             .ask
                             .into_iter()
                             .for_each(|want| proxy.want(worker, want));
                     }
-                    Attempt::Done(_, Err(short)) => taking.fell_short(short),
-                    Attempt::Absent => take_from_pocket(proxy, worker, scope, amount, &mut taking),
+                    Some((_, Err(short))) => taking.fell_short(short),
                 }
             }
             TakingStep::GiveBack(part) if keeps(proxy.mutant) => self.kept.push(part),
-            TakingStep::GiveBack(part) => match release(proxy, &mut self.seen, part) {
-                Attempt::Again => {
-                    let kind = Kind::Take { job, taking, step };
-                    return Progress::Goes(Self { kind, ..self });
+            TakingStep::GiveBack(part) => match self.release(proxy, part) {
+                None => {
+                    self.kind = Kind::Take { job, taking, step };
+                    return Progress::Goes(self);
                 }
-                Attempt::Absent => {}
-                Attempt::Done(_, back) => {
-                    back.into_iter().for_each(|back| proxy.give_back(back));
-                }
+                Some((_, back)) => back.into_iter().for_each(|back| proxy.give_back(back)),
             },
             TakingStep::Held(hold) => {
                 held(proxy, worker, job, hold, around);
@@ -281,52 +236,23 @@ impl Operation {
         }
         let step = taking.next_step();
         self.kind = Kind::Take { job, taking, step };
-        self.seen = None;
         Progress::Goes(self)
     }
 
     fn finish(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
+        let kind = std::mem::replace(&mut self.kind, Kind::Deny(ScopeId(0)));
         let Kind::Finish {
             running,
             mut settling,
             step,
-        } = self.kind
+        } = kind
         else {
             return Progress::Over;
         };
-        match step.clone() {
-            SettlingStep::Pay { part, cost } => {
-                let settle = |row: LeaseRow| {
-                    let settled = row.settle(part.lease, part.nanos, cost);
-                    (Some(settled.row), (settled.charge, settled.back))
-                };
-                let paid = match part.slot {
-                    Some(slot) => {
-                        let find = |table: &Table| table.read(slot);
-                        attempt(&mut proxy.table, &mut self.seen, find, settle)
-                    }
-                    None => Attempt::Done(None, settle(LeaseRow::default()).1),
-                };
-                let Attempt::Done(_, (charge, back)) = paid else {
-                    let kind = Kind::Finish {
-                        running,
-                        settling,
-                        step,
-                    };
-                    return Progress::Goes(Self { kind, ..self });
-                };
-                // What the hold did not cover came out of the lease: from now on that is truth as well.
-                let extra = charge.nanos.0 - cost.0.min(part.nanos.0);
-                let keys = &lease(around.service, charge.lease).accounts;
-                around.oracle.spent(keys, extra, &around.service.memory);
-                proxy.charged(charge);
-                if let Some(back) = back {
-                    proxy.books.entry(back.lease).or_default().given_back += back.nanos.0;
-                }
-                settling.paid(charge, back);
-            }
+        let (part, cost) = match step.clone() {
+            SettlingStep::Pay { part, cost } => (part, cost),
             SettlingStep::Finished(finished) => {
-                // Already in the books, step by step.
+                // The returns are in the books already, step by step.
                 proxy.returns.extend(finished.returns);
                 let usage = Usage {
                     closes: running.opened,
@@ -341,77 +267,89 @@ impl Operation {
                 proxy.ended(self.worker, running.request.id, usage);
                 return Progress::Over;
             }
+        };
+        let paid = self.at_slot(proxy, part.slot, part.scope, |row| {
+            let settled = row.settle(part.lease, part.nanos, cost);
+            (Some(settled.row), (settled.charge, settled.back))
+        });
+        let Some((_, (charge, back))) = paid else {
+            self.kind = Kind::Finish {
+                running,
+                settling,
+                step,
+            };
+            return Progress::Goes(self);
+        };
+        // What the hold did not cover came out of the lease: from now on that is truth as well.
+        let extra = charge.nanos.0 - cost.0.min(part.nanos.0);
+        let keys = &lease(around.service, charge.lease).accounts;
+        around.oracle.spent(keys, extra, &around.service.memory);
+        proxy.charged(charge);
+        if let Some(back) = back {
+            proxy.books.entry(back.lease).or_default().given_back += back.nanos.0;
         }
+        settling.paid(charge, back);
         let step = settling.next_step();
         self.kind = Kind::Finish {
             running,
             settling,
             step,
         };
-        self.seen = None;
         Progress::Goes(self)
     }
+
+    fn release(&mut self, proxy: &mut Proxy, part: Part) -> Attempt<Option<Return>> {
+        self.at_slot(proxy, part.slot, part.scope, |row| {
+            let released = row.release(part.lease, part.nanos);
+            (Some(released.row), released.back)
+        })
+    }
+
+    /// One step towards changing the row of a scope.
+    fn at_scope<Outcome>(
+        &mut self,
+        proxy: &mut Proxy,
+        scope: ScopeId,
+        change: impl FnOnce(LeaseRow) -> (Option<LeaseRow>, Outcome),
+    ) -> Attempt<Outcome> {
+        let Some(seen) = self.seen.take() else {
+            self.seen = Some(proxy.table.find(self.worker, scope));
+            return None;
+        };
+        swap(proxy, self.worker, seen, change)
+    }
+
+    /// One step towards changing the row that stands in a slot.
+    fn at_slot<Outcome>(
+        &mut self,
+        proxy: &mut Proxy,
+        slot: Option<u32>,
+        scope: ScopeId,
+        change: impl FnOnce(LeaseRow) -> (Option<LeaseRow>, Outcome),
+    ) -> Attempt<Outcome> {
+        let Some(seen) = self.seen.take() else {
+            self.seen = Some(proxy.table.read(self.worker, slot, scope));
+            return None;
+        };
+        swap(proxy, self.worker, seen, change)
+    }
+}
+
+fn swap<Outcome>(
+    proxy: &mut Proxy,
+    worker: usize,
+    seen: Seen,
+    change: impl FnOnce(LeaseRow) -> (Option<LeaseRow>, Outcome),
+) -> Attempt<Outcome> {
+    let (row, outcome) = change(seen.row);
+    if row.is_some_and(|row| !proxy.table.swap(worker, seen, row)) {
+        return None;
+    }
+    Some((seen.slot, outcome))
 }
 
 fn keeps(mutant: Mutant) -> bool {
     matches!(mutant, Mutant::ForgottenRefund | Mutant::NonAtomicHierarchy)
-}
-
-fn attempt<Outcome>(
-    table: &mut Table,
-    seen: &mut Option<Seen>,
-    find: impl FnOnce(&Table) -> Option<Seen>,
-    change: impl FnOnce(LeaseRow) -> (Option<LeaseRow>, Outcome),
-) -> Attempt<Outcome> {
-    let Some(found) = seen.take() else {
-        *seen = find(table);
-        return if seen.is_some() {
-            Attempt::Again
-        } else {
-            Attempt::Absent
-        };
-    };
-    let (row, outcome) = change(found.row);
-    if row.is_some_and(|row| !table.swap(found, row)) {
-        return Attempt::Again;
-    }
-    Attempt::Done(Some(found.slot), outcome)
-}
-
-fn release(proxy: &mut Proxy, seen: &mut Option<Seen>, part: Part) -> Attempt<Option<Return>> {
-    let release = |row: LeaseRow| {
-        let released = row.release(part.lease, part.nanos);
-        (Some(released.row), released.back)
-    };
-    match part.slot {
-        Some(slot) => attempt(&mut proxy.table, seen, |table| table.read(slot), release),
-        None => Attempt::Done(None, release(LeaseRow::default()).1),
-    }
-}
-
-/// A grant without a slot becomes a hold at once; what is left of it goes back.
-fn take_from_pocket(
-    proxy: &mut Proxy,
-    worker: usize,
-    scope: ScopeId,
-    amount: NanoUsd,
-    taking: &mut Taking,
-) {
-    let pocket = &mut proxy.workers[worker].pocket;
-    let found = pocket.get(&scope).copied().unwrap_or_default();
-    match found.nanos.minus(amount) {
-        Ok(rest) => {
-            pocket.remove(&scope);
-            taking.took(None, found.lease);
-            if rest > NanoUsd::ZERO {
-                proxy.give_back(Return {
-                    lease: found.lease,
-                    nanos: rest,
-                });
-            }
-        }
-        Err(_) => taking.fell_short(Short { missing: amount }),
-    }
 }
 
 fn held(proxy: &mut Proxy, worker: usize, job: Job, hold: Hold, around: &mut Around<'_>) {

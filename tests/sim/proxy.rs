@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_core::money::holder::{Arrival, Hold, Outbox, Part, Settling, Taking};
 use tollgate_core::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId};
-use tollgate_core::money::message::{Charge, Grant, Open, Return, SyncRequest, Usage, Want};
+use tollgate_core::money::message::{Charge, Open, Return, SyncRequest, Usage, Want};
 use tollgate_core::units::NanoUsd;
 
 use crate::operation::{Kind, Operation};
@@ -46,10 +46,6 @@ pub(crate) struct Worker {
     pub(crate) outbox: Outbox,
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) running: Vec<Running>,
-    /// Grants that found no slot.
-    pub(crate) pocket: BTreeMap<ScopeId, Grant>,
-    /// When it asked for a scope without a slot.
-    pub(crate) asked: BTreeMap<ScopeId, u64>,
     pub(crate) is_urgent: bool,
 }
 
@@ -112,8 +108,6 @@ impl Proxy {
                 outbox: Outbox::new(incarnation, stream),
                 waiting: Vec::new(),
                 running: Vec::new(),
-                pocket: BTreeMap::new(),
-                asked: BTreeMap::new(),
                 is_urgent: false,
             })
             .collect();
@@ -137,20 +131,23 @@ impl Proxy {
         for worker in 0..self.workers.len() {
             self.admit_waiting(worker, tick, wait_ms);
             self.end_running(worker, tick);
-            self.empty_pocket(worker);
         }
         self.woken.clear();
         if (tick - self.swept_at) * self.tick_ms >= 500 {
             self.swept_at = tick;
-            let slots: Vec<u32> = self.table.rows().map(|(slot, _)| slot).collect();
-            let draining = self.is_draining;
-            for slot in slots {
-                let kind = if draining {
-                    Kind::Drain(slot)
+            for (worker, slot, scope) in self.table.places() {
+                let kind = if self.is_draining {
+                    Kind::Drain((slot, scope))
                 } else {
-                    Kind::Sweep(slot)
+                    Kind::Sweep((slot, scope))
                 };
-                self.operations.push(Operation::new(0, kind));
+                self.operations.push(Operation::new(worker, kind));
+            }
+            for worker in 0..self.workers.len() {
+                for scope in self.table.homecomers(worker) {
+                    let kind = Kind::Drain((None, scope));
+                    self.operations.push(Operation::new(worker, kind));
+                }
             }
         }
     }
@@ -208,38 +205,6 @@ impl Proxy {
                 }
             }
             self.workers[worker].running.push(running);
-        }
-    }
-
-    /// What found no slot and is wanted by nobody here goes back.
-    fn empty_pocket(&mut self, worker: usize) {
-        let own = &mut self.workers[worker];
-        let wanted = |scope: &ScopeId| {
-            let mut waiting = own.waiting.iter().map(|waiting| &waiting.request);
-            waiting.any(|request| request.scopes.contains(scope))
-        };
-        let idle: Vec<ScopeId> = own
-            .pocket
-            .keys()
-            .filter(|scope| !wanted(scope))
-            .copied()
-            .collect();
-        let is_admitting = self
-            .operations
-            .iter()
-            .any(|operation| operation.worker == worker);
-        if is_admitting {
-            return;
-        }
-        let grants: Vec<Grant> = idle
-            .iter()
-            .filter_map(|scope| own.pocket.remove(scope))
-            .collect();
-        for grant in grants {
-            self.give_back(Return {
-                lease: grant.lease,
-                nanos: grant.nanos,
-            });
         }
     }
 
@@ -341,31 +306,25 @@ impl Proxy {
 
     /// The VM of one worker starts anew: what it kept for itself is gone, what is shared is not.
     pub(crate) fn trap(&mut self, worker: usize) {
+        let rows = self.table.trap(worker);
         let Some(worker) = self.workers.get_mut(worker) else {
             return;
         };
-        let running = worker
-            .running
-            .drain(..)
-            .flat_map(|running| running.hold.parts);
-        let lost: Vec<Part> = running.collect();
-        let pocket = std::mem::take(&mut worker.pocket);
         worker.waiting.clear();
-        worker.asked.clear();
-        for part in lost {
+        let running = worker.running.drain(..);
+        let parts: Vec<Part> = running.flat_map(|running| running.hold.parts).collect();
+        for part in parts {
             self.books.entry(part.lease).or_default().trapped += part.nanos.0;
         }
-        for grant in pocket.into_values() {
-            self.books.entry(grant.lease).or_default().trapped += grant.nanos.0;
+        for row in rows {
+            self.books.entry(row.lease).or_default().trapped += row.free.0;
         }
     }
 
     /// Nothing is left to do or to say.
     pub(crate) fn is_quiet(&self) -> bool {
-        let quiet = |worker: &Worker| {
-            worker.outbox.is_empty() && worker.running.is_empty() && worker.pocket.is_empty()
-        };
-        let rows_are_empty = self.table.rows().all(|(_, row)| row.free == NanoUsd::ZERO);
+        let quiet = |worker: &Worker| worker.outbox.is_empty() && worker.running.is_empty();
+        let rows_are_empty = self.table.rows().all(|row| row.free == NanoUsd::ZERO);
         self.reports.is_empty()
             && self.returns.is_empty()
             && rows_are_empty
@@ -375,11 +334,11 @@ impl Proxy {
     /// Between operations: every grant is somewhere, and every row adds up.
     pub(crate) fn check_books(&self, oracle: &mut Oracle) {
         let mut here: BTreeMap<LeaseId, u64> = BTreeMap::new();
-        for (slot, row) in self.table.rows() {
+        for row in self.table.rows() {
             *here.entry(row.lease).or_default() += row.free.0;
             let sum = row.free.0 + row.in_flight.0 + row.settled.0 + row.returned.0;
             if sum != row.granted.0 {
-                oracle.blame(format!("row {slot} does not add up: {row:?}"));
+                oracle.blame(format!("a row does not add up: {row:?}"));
             }
         }
         for worker in &self.workers {
@@ -389,9 +348,6 @@ impl Proxy {
                 .flat_map(|running| &running.hold.parts)
             {
                 *here.entry(part.lease).or_default() += part.nanos.0;
-            }
-            for grant in worker.pocket.values() {
-                *here.entry(grant.lease).or_default() += grant.nanos.0;
             }
             if let Some(refusal) = worker.outbox.refusal() {
                 oracle.blame(format!("a batch was refused: {refusal:?}"));

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::row::Short;
 use crate::money::ids::{LeaseId, ScopeId};
-use crate::money::message::{Charge, Grant, Return};
+use crate::money::message::{Charge, Return};
 use crate::units::NanoUsd;
 
 /// What a request holds of one lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The slot whose row it was taken from; none if it never was in a row.
+    /// The slot whose row it was taken from; none if that row is the worker's own.
     pub slot: Option<u32>,
     /// For whom.
     pub scope: ScopeId,
@@ -28,17 +28,6 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// A grant that becomes a hold without a row, because the table is full.
-    pub fn whole(grant: &Grant) -> Self {
-        let part = Part {
-            slot: None,
-            scope: grant.scope,
-            lease: grant.lease,
-            nanos: grant.nanos,
-        };
-        Self { parts: vec![part] }
-    }
-
     /// Adds what was taken later, for a fallback that costs more.
     pub fn join(&mut self, more: Self) {
         self.parts.extend(more.parts);
@@ -128,7 +117,7 @@ impl Taking {
         }
     }
 
-    /// The step was done: the amount is held in this row, or came as a grant of its own.
+    /// The step was done: the amount is held in the row of this slot, or in the worker's own.
     pub fn took(&mut self, slot: Option<u32>, lease: LeaseId) {
         if let Some(scope) = self.ahead.pop() {
             self.taken.parts.push(Part {

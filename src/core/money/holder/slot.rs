@@ -1,7 +1,7 @@
 //! Where rows live: a table of fixed slots, because shared data never shrinks.
 //!
-//! A scope may stand in one of two slots. A slot is reused when its row is closed; if neither can be, the request goes on
-//! without a row: what it is granted becomes its hold, and what is left of that goes straight back.
+//! A scope may stand in one of two slots. A slot is reused when its row is closed. If neither can be, the worker keeps a row
+//! of its own in its own memory: the rules are the same, it is only not shared, so the process holds a little more.
 
 use super::demand::Demand;
 use super::row::{Asking, LeaseRow};
@@ -20,7 +20,7 @@ pub enum Place {
     Here(u32),
     /// It could be here.
     Vacant(u32),
-    /// Two other scopes are using its slots.
+    /// Two other scopes are using its slots: the row is the worker's own.
     Full,
 }
 
