@@ -5,7 +5,7 @@ use tollgate_core::money::holder::{
 };
 use tollgate_core::money::ids::{AccountKey, LeaseId, Millis, ScopeId};
 use tollgate_core::money::ledger::Lease;
-use tollgate_core::money::message::{Detail, Grant, Return, Usage, Want};
+use tollgate_core::money::message::{Detail, Grant, Return, Usage};
 use tollgate_core::units::NanoUsd;
 
 use crate::oracle::{Oracle, trace};
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
         step: TakingStep,
     },
     Finish {
-        running: Running,
+        running: Box<Running>,
         settling: Settling,
         step: SettlingStep,
     },
@@ -52,8 +52,8 @@ pub(crate) enum Kind {
 
 /// What money is taken for.
 pub(crate) enum Job {
-    Admit(Waiting),
-    Raise { running: Running, cost: u64 },
+    Admit(Box<Waiting>),
+    Raise { running: Box<Running>, cost: u64 },
 }
 
 /// The world around an operation.
@@ -73,7 +73,7 @@ pub(crate) enum Progress {
 type Attempt<Outcome> = Option<(Option<u32>, Outcome)>;
 
 impl Kind {
-    pub(crate) fn admit(waiting: Waiting, mut taking: Taking) -> Self {
+    pub(crate) fn admit(waiting: Box<Waiting>, mut taking: Taking) -> Self {
         let step = taking.next_step();
         Self::Take {
             job: Job::Admit(waiting),
@@ -82,7 +82,7 @@ impl Kind {
         }
     }
 
-    pub(crate) fn raise(running: Running, mut taking: Taking, cost: u64) -> Self {
+    pub(crate) fn raise(running: Box<Running>, mut taking: Taking, cost: u64) -> Self {
         let step = taking.next_step();
         Self::Take {
             job: Job::Raise { running, cost },
@@ -91,7 +91,7 @@ impl Kind {
         }
     }
 
-    pub(crate) fn finish(running: Running, mut settling: Settling) -> Self {
+    pub(crate) fn finish(running: Box<Running>, mut settling: Settling) -> Self {
         let step = settling.next_step();
         Self::Finish {
             running,

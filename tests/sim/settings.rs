@@ -111,7 +111,7 @@ impl Settings {
             org_limit: 20_000 + up_to(200_000),
             only_org_binds: false,
             tick_ms: 10 + up_to(40),
-            ticks: 1_500,
+            ticks: 1_200,
             warm_ticks: 0,
             arrivals: 100_000 + up_to(200_000),
             wait_ms: 2_000,
