@@ -30,7 +30,7 @@ pub(crate) enum Kind {
         step: TakingStep,
     },
     Finish {
-        running: Box<Running>,
+        running: Running,
         settling: Settling,
         step: SettlingStep,
     },
@@ -52,8 +52,8 @@ pub(crate) enum Kind {
 
 /// What money is taken for.
 pub(crate) enum Job {
-    Admit(Box<Waiting>),
-    Raise { running: Box<Running>, cost: u64 },
+    Admit(Waiting),
+    Raise { running: Running, cost: u64 },
 }
 
 /// The world around an operation.
@@ -63,17 +63,11 @@ pub(crate) struct Around<'world> {
     pub(crate) oracle: &'world mut Oracle,
 }
 
-/// Whether an operation is over.
-pub(crate) enum Progress {
-    Goes(Operation),
-    Over,
-}
-
 /// The slot and what came of it; none if the row was only read, or somebody else wrote it since.
 type Attempt<Outcome> = Option<(Option<u32>, Outcome)>;
 
 impl Kind {
-    pub(crate) fn admit(waiting: Box<Waiting>, mut taking: Taking) -> Self {
+    pub(crate) fn admit(waiting: Waiting, mut taking: Taking) -> Self {
         let step = taking.next_step();
         Self::Take {
             job: Job::Admit(waiting),
@@ -82,7 +76,7 @@ impl Kind {
         }
     }
 
-    pub(crate) fn raise(running: Box<Running>, mut taking: Taking, cost: u64) -> Self {
+    pub(crate) fn raise(running: Running, mut taking: Taking, cost: u64) -> Self {
         let step = taking.next_step();
         Self::Take {
             job: Job::Raise { running, cost },
@@ -91,7 +85,7 @@ impl Kind {
         }
     }
 
-    pub(crate) fn finish(running: Box<Running>, mut settling: Settling) -> Self {
+    pub(crate) fn finish(running: Running, mut settling: Settling) -> Self {
         let step = settling.next_step();
         Self::Finish {
             running,
@@ -111,8 +105,8 @@ impl Operation {
         }
     }
 
-    /// One step.
-    pub(crate) fn advance(self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
+    /// One step; what is left to do, if anything is.
+    pub(crate) fn advance(self, proxy: &mut Proxy, around: &mut Around<'_>) -> Option<Self> {
         match &self.kind {
             Kind::Take { .. } => self.take(proxy, around),
             Kind::Finish { .. } => self.finish(proxy, around),
@@ -127,7 +121,7 @@ impl Operation {
     }
 
     /// A change of one row that may send money home.
-    fn change(mut self, proxy: &mut Proxy, tick: u64) -> Progress {
+    fn change(mut self, proxy: &mut Proxy, tick: u64) -> Option<Self> {
         let now = proxy.now(tick);
         let back = match &self.kind {
             Kind::Release(part) => self.release(proxy, *part),
@@ -152,17 +146,17 @@ impl Operation {
                 let drained = row.drain();
                 (drained.back.map(|_| drained.row), drained.back)
             }),
-            Kind::Take { .. } | Kind::Finish { .. } | Kind::Ask { .. } => return Progress::Over,
+            Kind::Take { .. } | Kind::Finish { .. } | Kind::Ask { .. } => return None,
         };
         let Some((_, back)) = back else {
-            return Progress::Goes(self);
+            return Some(self);
         };
         back.into_iter().for_each(|back| proxy.give_back(back));
-        Progress::Over
+        None
     }
 
     /// A want goes out with the next batch.
-    fn ask(mut self, proxy: &mut Proxy, tick: u64) -> Progress {
+    fn ask(mut self, proxy: &mut Proxy, tick: u64) -> Option<Self> {
         let now = proxy.now(tick);
         let Kind::Ask {
             scope,
@@ -170,21 +164,21 @@ impl Operation {
             waiting,
         } = self.kind
         else {
-            return Progress::Over;
+            return None;
         };
         let asked = self.at_scope(proxy, scope, |row| {
             let asked = row.ask(need, waiting, now);
             asked.map_or((None, None), |(row, want)| (Some(row), Some(want)))
         });
         let Some((_, want)) = asked else {
-            return Progress::Goes(self);
+            return Some(self);
         };
         want.into_iter()
             .for_each(|want| proxy.want(self.worker, want));
-        Progress::Over
+        None
     }
 
-    fn take(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
+    fn take(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Option<Self> {
         let worker = self.worker;
         let now = proxy.now(around.tick);
         let kind = std::mem::replace(&mut self.kind, Kind::Deny(ScopeId(0)));
@@ -194,7 +188,7 @@ impl Operation {
             step,
         } = kind
         else {
-            return Progress::Over;
+            return None;
         };
         match step.clone() {
             TakingStep::Take { scope, amount } => {
@@ -205,7 +199,7 @@ impl Operation {
                 match taken {
                     None => {
                         self.kind = Kind::Take { job, taking, step };
-                        return Progress::Goes(self);
+                        return Some(self);
                     }
                     Some((slot, Ok(taken))) => {
                         taking.took(slot, taken.row.lease);
@@ -221,25 +215,25 @@ impl Operation {
             TakingStep::GiveBack(part) => match self.release(proxy, part) {
                 None => {
                     self.kind = Kind::Take { job, taking, step };
-                    return Progress::Goes(self);
+                    return Some(self);
                 }
                 Some((_, back)) => back.into_iter().for_each(|back| proxy.give_back(back)),
             },
             TakingStep::Held(hold) => {
                 held(proxy, worker, job, hold, around);
-                return Progress::Over;
+                return None;
             }
             TakingStep::Short { scope, .. } => {
                 short(proxy, worker, job, (scope, self.kept), around);
-                return Progress::Over;
+                return None;
             }
         }
         let step = taking.next_step();
         self.kind = Kind::Take { job, taking, step };
-        Progress::Goes(self)
+        Some(self)
     }
 
-    fn finish(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Progress {
+    fn finish(mut self, proxy: &mut Proxy, around: &mut Around<'_>) -> Option<Self> {
         let kind = std::mem::replace(&mut self.kind, Kind::Deny(ScopeId(0)));
         let Kind::Finish {
             running,
@@ -247,7 +241,7 @@ impl Operation {
             step,
         } = kind
         else {
-            return Progress::Over;
+            return None;
         };
         let (part, cost) = match step.clone() {
             SettlingStep::Pay { part, cost } => (part, cost),
@@ -265,7 +259,7 @@ impl Operation {
                     ..Usage::default()
                 };
                 proxy.ended(self.worker, running.request.id, usage);
-                return Progress::Over;
+                return None;
             }
         };
         let paid = self.at_slot(proxy, part.slot, part.scope, |row| {
@@ -278,7 +272,7 @@ impl Operation {
                 settling,
                 step,
             };
-            return Progress::Goes(self);
+            return Some(self);
         };
         // What the hold did not cover came out of the lease: from now on that is truth as well.
         let extra = charge.nanos.0 - cost.0.min(part.nanos.0);
@@ -295,7 +289,7 @@ impl Operation {
             settling,
             step,
         };
-        Progress::Goes(self)
+        Some(self)
     }
 
     fn release(&mut self, proxy: &mut Proxy, part: Part) -> Attempt<Option<Return>> {

@@ -7,6 +7,15 @@ use tollgate_core::money::ledger::{Alert, Changes, Lease, LeaseStanding};
 use tollgate_core::money::memory::Memory;
 use tollgate_core::units::NanoUsd;
 
+/// What the accounts must say at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The truth.
+    Exact,
+    /// At least the truth: somebody died and cannot say what it spent.
+    AtLeast,
+}
+
 #[derive(Default)]
 pub(crate) struct Oracle {
     /// The first thing that was not true.
@@ -28,7 +37,9 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn blame(&mut self, what: impl Into<String>) {
-        self.violation.get_or_insert(what.into());
+        if self.violation.is_none() {
+            self.violation = Some(what.into());
+        }
     }
 
     pub(crate) fn violation(&self) -> Option<&String> {
@@ -124,7 +135,7 @@ impl Oracle {
     }
 
     /// At the end, when nothing is on its way: what is posted is the truth, but for what is presumed.
-    pub(crate) fn settled(&mut self, memory: &Memory, is_exact: bool) {
+    pub(crate) fn settled(&mut self, memory: &Memory, wanted: Wanted) {
         let keys: Vec<AccountKey> = memory.rows().accounts.keys().copied().collect();
         for key in keys {
             let account = memory.account(key);
@@ -133,7 +144,7 @@ impl Oracle {
             if account.held.0 != 0 {
                 self.blame(format!("{key:?} still holds {}", account.held.0));
             }
-            if posted < truth || is_exact && posted != truth {
+            if posted < truth || wanted == Wanted::Exact && posted != truth {
                 self.blame(format!("{key:?} posted {posted}, truth is {truth}"));
             }
         }

@@ -44,8 +44,8 @@ pub(crate) struct Proxy {
 
 pub(crate) struct Worker {
     pub(crate) outbox: Outbox,
-    pub(crate) waiting: Vec<Box<Waiting>>,
-    pub(crate) running: Vec<Box<Running>>,
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) running: Vec<Running>,
     pub(crate) is_urgent: bool,
 }
 
@@ -80,7 +80,7 @@ impl Proxy {
         Self {
             mutant: settings.mutant,
             incarnation: None,
-            table: Table::new(settings.slots, settings.mutant == Mutant::BlindSwap),
+            table: Table::new(settings.slots, settings.mutant),
             workers: Vec::new(),
             reports: Vec::new(),
             returns: Vec::new(),
@@ -118,12 +118,12 @@ impl Proxy {
     }
 
     pub(crate) fn arrive(&mut self, worker: usize, request: Request, tick: u64) {
-        self.workers[worker].waiting.push(Box::new(Waiting {
+        self.workers[worker].waiting.push(Waiting {
             request,
             since: tick,
             short_of: None,
             tries_at: tick,
-        }));
+        });
     }
 
     /// What the workers begin to do in this tick.
@@ -222,13 +222,13 @@ impl Proxy {
                 reserved: NanoUsd(request.most),
             })
         });
-        self.workers[worker].running.push(Box::new(Running {
+        self.workers[worker].running.push(Running {
             turns_at: tick + request.ticks / 2,
             ends_at: tick + request.ticks,
             request,
             hold,
             opened,
-        }));
+        });
     }
 
     /// The request is over and paid. What was opened on a stream is closed on the same, or it might be closed first.

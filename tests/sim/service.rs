@@ -16,7 +16,7 @@ use tollgate_core::units::{NanoUsd, Timestamp};
 
 use crate::oracle::Oracle;
 use crate::random::Random;
-use crate::settings::{Mutant, Settings};
+use crate::settings::{Binding, Mutant, Settings};
 
 /// Midnight before 2026-11-20, in milliseconds.
 const MIDNIGHT_MS: u64 = 1_795_132_800_000;
@@ -55,7 +55,10 @@ impl Service {
             met: BTreeMap::new(),
         };
         let org = settings.org_limit;
-        let below = |part: u64| if settings.only_org_binds { org } else { part };
+        let below = |part: u64| match settings.binding {
+            Binding::Every => part,
+            Binding::Organisation => org,
+        };
         for user in 1..=settings.users {
             service.add_scope(user, below((org / 12).max(4_000)), settings);
         }
@@ -69,7 +72,7 @@ impl Service {
     /// A total, and where everything goes wrong, a day of two thirds of it that may run over.
     fn add_scope(&mut self, scope: u64, limit: u64, settings: &Settings) {
         let mut limits = vec![(Period::Total, limit, 0)];
-        if settings.faults.delay_ticks > 0 && scope % 3 != 0 {
+        if settings.faults.delay_ticks > 0 && !scope.is_multiple_of(3) {
             limits.push((Period::Day, limit * 2 / 3, 10));
         }
         let mut budgets = Vec::new();

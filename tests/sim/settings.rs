@@ -48,6 +48,15 @@ pub(crate) struct Faults {
     pub(crate) overrun: u64,
 }
 
+/// Whose limits a history runs into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// Users, teams and the organisation have less and less.
+    Every,
+    /// Everyone below the organisation has as much as it.
+    Organisation,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
@@ -59,8 +68,7 @@ pub(crate) struct Settings {
     pub(crate) teams: u64,
     pub(crate) slots: u32,
     pub(crate) org_limit: u64,
-    /// Everyone below the organisation has as much as it, so that only its limit binds.
-    pub(crate) only_org_binds: bool,
+    pub(crate) binding: Binding,
     pub(crate) tick_ms: u64,
     pub(crate) ticks: u64,
     /// Requests before this are not counted.
@@ -109,7 +117,7 @@ impl Settings {
             teams: 1 + up_to(5),
             slots: u32::try_from(8 + 2 * up_to(60)).unwrap(),
             org_limit: 20_000 + up_to(200_000),
-            only_org_binds: false,
+            binding: Binding::Every,
             tick_ms: 10 + up_to(40),
             ticks: 1_200,
             warm_ticks: 0,

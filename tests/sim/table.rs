@@ -7,6 +7,7 @@ use tollgate_core::money::holder::{LeaseRow, Place, place, ways};
 use tollgate_core::money::ids::ScopeId;
 
 use crate::proxy::WORKERS;
+use crate::settings::Mutant;
 
 pub(crate) struct Table {
     slots: Vec<Cell>,
@@ -33,11 +34,11 @@ pub(crate) struct Seen {
 }
 
 impl Table {
-    pub(crate) fn new(slots: u32, is_blind: bool) -> Self {
+    pub(crate) fn new(slots: u32, mutant: Mutant) -> Self {
         Self {
             slots: vec![Cell::default(); usize::try_from(slots).unwrap()],
             own: vec![BTreeMap::new(); WORKERS],
-            is_blind,
+            is_blind: mutant == Mutant::BlindSwap,
             lost_races: 0,
         }
     }

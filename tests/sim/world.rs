@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_core::money::ids::{AccountKey, BudgetId, Incarnation, Seq, StreamId, WindowId};
+use tollgate_core::money::ids::{
+    AccountKey, BudgetId, Incarnation, ScopeId, Seq, StreamId, WindowId,
+};
 use tollgate_core::money::ledger::HolderStanding;
 use tollgate_core::money::message::{Refusal, SyncReply, SyncRequest};
 
 use crate::network::Network;
-use crate::operation::{Around, Progress};
-use crate::oracle::Oracle;
+use crate::operation::Around;
+use crate::oracle::{Oracle, Wanted};
 use crate::proxy::{Answer, Proxy, WORKERS};
 use crate::random::Random;
 use crate::request::Request;
@@ -241,10 +243,8 @@ impl World {
                 service: &self.service,
                 oracle: &mut self.oracle,
             };
-            match operation.advance(proxy, &mut around) {
-                Progress::Goes(operation) => proxy.operations.push(operation),
-                Progress::Over => {}
-            }
+            let rest = operation.advance(proxy, &mut around);
+            proxy.operations.extend(rest);
         }
     }
 
@@ -351,7 +351,7 @@ impl World {
     /// The scope that a request was short of has money that nobody holds.
     fn could_hold(&self, scope: u64, most: u64) -> bool {
         let scopes = &self.service.memory.rows().scopes;
-        let Some(scope) = scopes.get(&tollgate_core::money::ids::ScopeId(scope)) else {
+        let Some(scope) = scopes.get(&ScopeId(scope)) else {
             return false;
         };
         scope.budgets.iter().all(|open| {
@@ -391,7 +391,7 @@ impl World {
         self.check()?;
         let org = self.service.memory.account(ORG);
         let spent = self.oracle.truth(ORG);
-        let scope = &self.service.memory.rows().scopes[&tollgate_core::money::ids::ScopeId(2_000)];
+        let scope = &self.service.memory.rows().scopes[&ScopeId(2_000)];
         for proxy in &self.proxies {
             self.figures.lost_races += proxy.table.lost_races;
         }
@@ -445,8 +445,12 @@ impl World {
             self.service
                 .presume(incarnation, standing, &mut self.oracle);
         }
-        let is_exact = self.figures.kills == 0 && !self.trapped;
-        self.oracle.settled(&self.service.memory, is_exact);
+        let wanted = if self.figures.kills == 0 && !self.trapped {
+            Wanted::Exact
+        } else {
+            Wanted::AtLeast
+        };
+        self.oracle.settled(&self.service.memory, wanted);
     }
 
     fn check(&mut self) -> Result<(), Violation> {

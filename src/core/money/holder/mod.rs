@@ -21,3 +21,6 @@ pub use outbox::{Arrival, OUTBOX_RETRY_MS, Outbox, USAGE_PER_BATCH_MAX};
 pub use row::{ASK_AGAIN_MS, IDLE_MS};
 pub use row::{Asking, LeaseRow, Released, Settled, Short, Taken};
 pub use slot::{PLACE_WAYS, Place, ROW_BYTES, UnreadableRow, place, ways};
+
+#[cfg(test)]
+mod tests;

@@ -192,4 +192,6 @@ fn answer(
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod stories;

@@ -18,7 +18,7 @@ const PATIENCE: Patience = Patience {
 };
 
 /// A scope with one budget by the day, and the holders that use it.
-struct Story {
+pub(super) struct Story {
     memory: Memory,
     now: Timestamp,
     limit: NanoUsd,
@@ -48,7 +48,7 @@ fn check(story: &str) {
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             memory: Memory::default(),
             now: Timestamp(1_795_132_800_000_000_000),
@@ -60,7 +60,7 @@ impl Story {
         }
     }
 
-    fn play(&mut self, words: &[&str]) -> String {
+    pub(super) fn play(&mut self, words: &[&str]) -> String {
         match *words {
             ["limit", amount] => self.limit = dollars(amount),
             ["overflow", percent] => self.overflow_percent = percent.parse().unwrap(),
@@ -200,6 +200,10 @@ impl Story {
         }
     }
 
+    pub(super) fn knows(&self, holder: usize) -> bool {
+        self.holders.contains_key(&holder.to_string())
+    }
+
     fn window(&self) -> WindowNow {
         window_at(Period::Day, &FixedOffset(0), self.now)
     }
@@ -220,7 +224,7 @@ impl Story {
         });
     }
 
-    fn account(&self) -> Account {
+    pub(super) fn account(&self) -> Account {
         let window = self.window().id;
         let budget = BudgetId(1);
         self.memory.account(AccountKey { budget, window })
@@ -239,7 +243,7 @@ impl Story {
     }
 
     /// What is held and posted follows from the leases.
-    fn check_invariants(&self, line: &str) {
+    pub(super) fn check_invariants(&self, line: &str) {
         for (key, account) in &self.memory.rows().accounts {
             let (mut held, mut posted) = (0, 0);
             for lease in self.memory.rows().leases.values() {

@@ -1,0 +1,71 @@
+//! What holds for any order of reserving, settling, repeating and falling silent.
+
+use proptest::prelude::*;
+
+use super::stories::Story;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Reserve(usize, u64),
+    Settle(usize, u64),
+    Resend(usize),
+    Tick(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_usize..3, 1_u64..600).prop_map(|(holder, nanos)| Event::Reserve(holder, nanos)),
+        4 => (any::<usize>(), 0_u64..101).prop_map(|(hold, percent)| Event::Settle(hold, percent)),
+        2 => (0_usize..3).prop_map(Event::Resend),
+        1 => (1_u64..100).prop_map(Event::Tick),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn holds_never_pass_the_limit_and_what_is_spent_is_what_was_settled(
+        events in prop::collection::vec(event(), 0..60),
+    ) {
+        const LIMIT: u64 = 1_000;
+        let mut story = Story::new();
+        story.play(&["limit", "0.000001"]);
+        let mut open: Vec<(usize, String, u64)> = Vec::new();
+        let mut settled = 0;
+        for (number, event) in events.into_iter().enumerate() {
+            let name = number.to_string();
+            match event {
+                Event::Reserve(holder, nanos) => {
+                    let amount = format!("0.{nanos:09}");
+                    if story.play(&["reserve", &holder.to_string(), &name, &amount]) == "Ok" {
+                        open.push((holder, name, nanos));
+                    }
+                }
+                Event::Settle(hold, percent) if !open.is_empty() => {
+                    let (holder, name, held) = open.swap_remove(hold % open.len());
+                    let cost = held * percent / 100;
+                    let amount = format!("0.{cost:09}");
+                    let came = story.play(&["settle", &holder.to_string(), &name, &amount]);
+                    prop_assert!(came == "Ok" || came == "Late", "{}", came);
+                    settled += cost;
+                }
+                Event::Resend(holder) if story.knows(holder) => {
+                    prop_assert_eq!(story.play(&["resend", &holder.to_string()]), "Repeated");
+                }
+                Event::Tick(seconds) => {
+                    story.play(&["tick", &seconds.to_string()]);
+                }
+                Event::Settle(..) | Event::Resend(..) => {}
+            }
+            let account = story.account();
+            prop_assert!(account.posted.0 + account.held.0 <= LIMIT);
+            prop_assert!(account.posted.0 >= settled);
+            story.check_invariants("property");
+        }
+        for (holder, name, held) in open {
+            story.play(&["settle", &holder.to_string(), &name, &format!("0.{held:09}")]);
+            settled += held;
+        }
+        let account = story.account();
+        prop_assert_eq!((account.posted.0, account.held.0), (settled, 0));
+    }
+}
