@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_core::money::ids::{AccountKey, LeaseId, ScopeId};
+use tollgate_core::money::ids::{AccountKey, Incarnation, LeaseId, ScopeId, Seq, StreamId};
 use tollgate_core::money::ledger::{Alert, Changes, Lease, LeaseStanding};
 use tollgate_core::money::memory::Memory;
 use tollgate_core::units::NanoUsd;
@@ -32,7 +32,22 @@ pub(crate) struct Oracle {
     used: BTreeMap<AccountKey, u64>,
     /// Requests whose records are stored.
     records: BTreeSet<u64>,
-    pub(crate) written_off: u64,
+    /// The last batch of each stream that was applied.
+    current: BTreeMap<(Incarnation, ScopeId), LeaseId>,
+    streams: BTreeMap<(Incarnation, StreamId), Seq>,
+    pub(crate) seen: Seen,
+}
+
+/// What a history went through: a simulator that avoids the difficult places proves nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) records: u64,
+    pub(crate) overruns: u64,
+    /// Leases presumed spent, and evidence of such leases that came after all.
+    pub(crate) presumed: u64,
+    pub(crate) late: u64,
+    /// Leases of a scope in another window than the one before.
+    pub(crate) rolled_over: u64,
 }
 
 impl Oracle {
@@ -58,14 +73,6 @@ impl Oracle {
         self.truth.get(&key).copied().unwrap_or_default()
     }
 
-    pub(crate) fn written_off(&mut self, alerts: &[Alert]) {
-        for alert in alerts {
-            if let Alert::Presumed { nanos, .. } = alert {
-                self.written_off += nanos.0;
-            }
-        }
-    }
-
     /// A batch was answered: its records are there.
     pub(crate) fn acknowledged(&mut self, request: u64) {
         if !self.records.contains(&request) {
@@ -81,6 +88,32 @@ impl Oracle {
 
     /// Follows a transaction lease by lease.
     pub(crate) fn committing(&mut self, changes: &Changes) {
+        for (name, stream) in &changes.streams {
+            let before = self
+                .streams
+                .insert(*name, stream.answered)
+                .unwrap_or_default();
+            if stream.answered.0 != before.0 + 1 {
+                self.blame(format!(
+                    "{name:?} applied {:?} after {before:?}",
+                    stream.answered
+                ));
+            }
+        }
+        for alert in &changes.alerts {
+            match alert {
+                Alert::Presumed { .. } => self.seen.presumed += 1,
+                Alert::Overrun { .. } => self.seen.overruns += 1,
+                Alert::Passed { .. } => {}
+            }
+        }
+        for (name, id) in &changes.current {
+            let before = self.current.insert(*name, *id);
+            let old = before.and_then(|id| self.leases.get(&id));
+            let rolled = old.is_some_and(|old| old.accounts != changes.leases[id].accounts);
+            self.seen.rolled_over += u64::from(rolled);
+        }
+        self.seen.records += u64::try_from(changes.records.len()).unwrap();
         for record in &changes.records {
             let request = number(&record.usage.detail.trace);
             if !self.records.insert(request) {
@@ -101,6 +134,7 @@ impl Oracle {
                 ));
             }
             if let Some(old) = self.leases.insert(*id, lease.clone()) {
+                self.seen.late += u64::from(old.standing == LeaseStanding::Presumed);
                 self.count(*id, &old, |sum, amount| *sum -= amount);
             }
             self.count(*id, lease, |sum, amount| *sum += amount);

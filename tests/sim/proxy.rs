@@ -75,6 +75,19 @@ pub(crate) enum Answer {
     },
 }
 
+impl Worker {
+    /// A new VM goes on with what the old one kept in shared data. What was in no batch yet is lost with the VM, so the
+    /// simulator, which wants every record of a living process, has it happen only where nothing was.
+    fn resume(&mut self) {
+        let old = &self.outbox;
+        let batch = old.unanswered().cloned();
+        let resumed = Outbox::resume(old.incarnation(), old.stream(), old.bookmark(), batch);
+        if old.has_collected_nothing() {
+            self.outbox = resumed;
+        }
+    }
+}
+
 impl Proxy {
     pub(crate) fn new(settings: &Settings, random: &mut Random) -> Self {
         Self {
@@ -261,7 +274,9 @@ impl Proxy {
         let due = (tick - self.reported_at) * self.tick_ms >= REPORT_MS;
         if due {
             self.reported_at = tick;
-            if let Some(reporter) = self.workers.first_mut() {
+            // Until it can be put into a batch, what is queued stays where a trap does not reach.
+            let reporter = self.workers.first_mut();
+            if let Some(reporter) = reporter.filter(|worker| worker.outbox.unanswered().is_none()) {
                 self.reports
                     .drain(..)
                     .for_each(|usage| reporter.outbox.report(usage));
@@ -311,6 +326,7 @@ impl Proxy {
             return;
         };
         worker.waiting.clear();
+        worker.resume();
         let running = worker.running.drain(..);
         let parts: Vec<Part> = running.flat_map(|running| running.hold.parts).collect();
         for part in parts {

@@ -208,7 +208,6 @@ impl Service {
         if self.mutant == Mutant::RefundOnExpiry {
             refund(&mut changes);
         }
-        oracle.written_off(&changes.alerts);
         self.commit(changes, oracle);
     }
 

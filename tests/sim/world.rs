@@ -10,7 +10,7 @@ use tollgate_core::money::message::{Refusal, SyncReply, SyncRequest};
 
 use crate::network::Network;
 use crate::operation::Around;
-use crate::oracle::{Oracle, Wanted};
+use crate::oracle::{Oracle, Seen, Wanted};
 use crate::proxy::{Answer, Proxy, WORKERS};
 use crate::random::Random;
 use crate::request::Request;
@@ -43,6 +43,32 @@ pub(crate) struct Figures {
     /// Spent by the organisation, and its limit.
     pub(crate) spent: u64,
     pub(crate) limit: u64,
+    /// What the organisation had spent when a request was refused first.
+    pub(crate) spent_at_first_refusal: Option<u64>,
+    pub(crate) seen: Seen,
+}
+
+impl Figures {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.served_at_once += other.served_at_once;
+        self.refused += other.refused;
+        self.refused_in_vain += other.refused_in_vain;
+        self.kills += other.kills;
+        self.traps += other.traps;
+        self.lost_races += other.lost_races;
+        self.unaccounted += other.unaccounted;
+        self.spent += other.spent;
+        self.limit += other.limit;
+        if let Some(spent) = other.spent_at_first_refusal {
+            *self.spent_at_first_refusal.get_or_insert(0) += spent;
+        }
+        self.seen.records += other.seen.records;
+        self.seen.overruns += other.seen.overruns;
+        self.seen.presumed += other.seen.presumed;
+        self.seen.late += other.seen.late;
+        self.seen.rolled_over += other.seen.rolled_over;
+    }
 }
 
 /// A history that went wrong.
@@ -338,6 +364,8 @@ impl World {
                 Answer::Refused { most, scope } if is_counted => {
                     self.figures.requests += 1;
                     self.figures.refused += 1;
+                    let spent = self.oracle.truth(ORG);
+                    self.figures.spent_at_first_refusal.get_or_insert(spent);
                     self.figures.refused_in_vain += u64::from(self.could_hold(scope.0, most));
                 }
                 Answer::Ended { id } => {
@@ -399,6 +427,7 @@ impl World {
             unaccounted: org.posted.0 - org.overrun.0 - spent,
             spent,
             limit: scope.budgets[0].budget.limit.0,
+            seen: self.oracle.seen,
             ..self.figures
         })
     }

@@ -51,6 +51,17 @@ enum State {
     },
 }
 
+/// How far a stream is: with the unanswered batch all that must outlive the VM. It is taken after each [`Outbox::poll`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bookmark {
+    /// The last batch that was answered.
+    pub answered: Seq,
+    /// The last record that was put into a batch.
+    pub last_record: RecordNumber,
+    /// The last request that was opened.
+    pub last_open: u64,
+}
+
 /// What the answer to a batch brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -71,22 +82,49 @@ pub struct Arrival {
 impl Outbox {
     /// A stream that begins.
     pub fn new(incarnation: Incarnation, stream: StreamId) -> Self {
+        Self::resume(incarnation, stream, Bookmark::default(), None)
+    }
+
+    /// A stream that goes on after its VM was lost. The batch that waited for an answer is sent again at once; whatever
+    /// was in no batch yet should have been kept elsewhere (in a shared queue), and is held by the service otherwise.
+    pub fn resume(
+        incarnation: Incarnation,
+        stream: StreamId,
+        bookmark: Bookmark,
+        unanswered: Option<SyncRequest>,
+    ) -> Self {
+        let never = Millis(0);
+        let state = unanswered.map_or(State::Collecting, |batch| State::ExpectReply {
+            batch,
+            first_sent_at: never,
+            sent_at: never,
+        });
         Self {
             incarnation,
             stream,
-            answered: Seq(0),
-            last_record: RecordNumber(0),
-            last_open: 0,
-            heard_at: Millis(0),
+            answered: bookmark.answered,
+            last_record: bookmark.last_record,
+            last_open: bookmark.last_open,
+            heard_at: never,
             opens: Vec::new(),
             usage: VecDeque::new(),
             returns: BTreeMap::new(),
             wants: BTreeMap::new(),
-            state: State::Collecting,
+            state,
         }
     }
 
-    /// Reports a request that begins, and says how its usage is to name it.
+    /// How far the stream is.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark {
+            answered: self.answered,
+            last_record: self.last_record,
+            last_open: self.last_open,
+        }
+    }
+
+    /// Reports a request that begins, and says how its usage is to name it. That usage belongs on this stream too: another
+    /// might arrive first, and close what is not open yet.
     pub fn open(&mut self, open: Open) -> OpenId {
         self.last_open = self.last_open.saturating_add(1);
         let number = self.last_open;
@@ -114,9 +152,27 @@ impl Outbox {
         self.wants.insert(want.scope, want);
     }
 
+    /// Whose stream it is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Which of its streams.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
     /// Nothing waits here, to be sent or to be answered.
     pub fn is_empty(&self) -> bool {
-        matches!(self.state, State::Collecting) && self.is_idle()
+        matches!(self.state, State::Collecting) && self.has_collected_nothing()
+    }
+
+    /// Nothing waits here to be put into a batch.
+    pub fn has_collected_nothing(&self) -> bool {
+        self.opens.is_empty()
+            && self.usage.is_empty()
+            && self.returns.is_empty()
+            && self.wants.is_empty()
     }
 
     /// Why the service does not take the batch that is next, if it does not.
@@ -131,7 +187,7 @@ impl Outbox {
     pub fn poll(&mut self, now: Millis) -> Option<&SyncRequest> {
         if matches!(self.state, State::Collecting) {
             let quiet = !now.is_over(self.heard_at, HEARTBEAT_MS);
-            if self.is_idle() && quiet {
+            if self.has_collected_nothing() && quiet {
                 return None;
             }
             let batch = self.batch();
@@ -218,13 +274,6 @@ impl Outbox {
             State::Collecting => None,
             State::ExpectReply { batch, .. } | State::ExpectCure { batch, .. } => Some(batch),
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.opens.is_empty()
-            && self.usage.is_empty()
-            && self.returns.is_empty()
-            && self.wants.is_empty()
     }
 
     fn batch(&mut self) -> SyncRequest {

@@ -372,6 +372,24 @@ fn a_batch_is_bounded_and_a_quiet_holder_is_heard() {
     assert_eq!((number, outbox.open(Open::default()).number), (1, 2));
 }
 
+#[test]
+fn a_stream_goes_on_after_its_vm_was_lost() {
+    let mut lost = Outbox::new(Incarnation(5), StreamId(1));
+    lost.report(Usage::default());
+    lost.poll(NOW);
+    lost.on_reply(reply(1), NOW);
+    lost.open(Open::default());
+    lost.report(Usage::default());
+    let batch = lost.poll(NOW).cloned();
+    let mut outbox = Outbox::resume(Incarnation(5), StreamId(1), lost.bookmark(), batch.clone());
+    assert_eq!(outbox.poll(NOW), batch.as_ref());
+    assert!(outbox.on_reply(reply(2), NOW).is_some());
+    outbox.report(Usage::default());
+    let next = outbox.poll(NOW).unwrap();
+    assert_eq!((next.seq, next.usage[0].number.0), (Seq(3), 3));
+    assert_eq!(outbox.open(Open::default()).number, 2);
+}
+
 /// One thing that happens to a row.
 #[derive(Clone, Debug)]
 enum Event {
