@@ -2,6 +2,12 @@
 
 use proptest::prelude::*;
 
+use super::{Outcome, apply, hello};
+use crate::money::ids::{BodyHash, ScopeId, Seq};
+use crate::money::memory::Memory;
+use crate::money::message::{SyncRequest, Want};
+use crate::units::{NanoUsd, Timestamp};
+
 use super::stories::Story;
 
 #[derive(Clone, Debug)]
@@ -21,7 +27,60 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Batches of three holders that each want so much, decided over one view or over what the store says each time.
+fn run(wants: &[u64], view_lives_for: usize) -> Memory {
+    let mut story = Story::new();
+    story.play(&["limit", "0.000001"]);
+    let mut memory = story.memory;
+    for _ in 0..3 {
+        let (_, changes) = hello(memory.rows(), Timestamp(0)).unwrap();
+        memory.commit(changes).unwrap();
+    }
+    let mut seqs = [0; 3];
+    let holders = memory.rows().holders.keys().copied().collect::<Vec<_>>();
+    for group in wants.chunks(view_lives_for) {
+        let mut view = memory.rows().clone();
+        for scope in view.scopes.values_mut() {
+            scope.holders = 3;
+        }
+        for nanos in group {
+            let holder = usize::try_from(nanos % 3).unwrap();
+            seqs[holder] += 1;
+            let want = Want {
+                scope: ScopeId(1),
+                need: NanoUsd(*nanos),
+                want: NanoUsd(2 * nanos),
+            };
+            let batch = SyncRequest {
+                incarnation: holders[holder],
+                seq: Seq(seqs[holder]),
+                wants: vec![want],
+                ..SyncRequest::default()
+            };
+            let outcome = apply(&view, &batch, BodyHash::default(), Timestamp(0), &[]);
+            let Ok(Outcome::Applied(applied)) = outcome else {
+                panic!("{outcome:?}");
+            };
+            view.absorb(&applied.changes);
+            memory.commit(applied.changes).unwrap();
+        }
+    }
+    memory
+}
+
 proptest! {
+    /// A store may decide a group of batches over one view, and write them in one transaction.
+    #[test]
+    fn a_group_of_batches_is_decided_as_they_would_be_one_by_one(
+        wants in prop::collection::vec(0_u64..300, 0..20),
+    ) {
+        let one_by_one = run(&wants, 1);
+        let together = run(&wants, 20);
+        prop_assert_eq!(format!("{:?}", one_by_one.rows()), format!("{:?}", together.rows()));
+        let account = together.rows().accounts.values().next().copied().unwrap_or_default();
+        prop_assert!(account.held <= NanoUsd(1_000));
+    }
+
     #[test]
     fn holds_never_pass_the_limit_and_what_is_spent_is_what_was_settled(
         events in prop::collection::vec(event(), 0..60),

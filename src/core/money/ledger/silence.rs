@@ -60,3 +60,40 @@ pub fn presume(
     }
     Ok(draft.changes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_judged_by_how_long_somebody_listened() {
+        use HolderStanding::{Alive, Presumed, Suspect};
+        let patience = Patience {
+            suspect_after_ms: 10_000,
+            presume_after_ms: 60_000,
+        };
+        let second = |second: u64| Timestamp(second * 1_000_000_000);
+        // Heard at 100 s: (believed before, listening since, now) -> believed now.
+        for (standing, since, now, want) in [
+            (Alive, 0, 109, Alive),
+            (Alive, 0, 110, Suspect),
+            (Suspect, 0, 159, Suspect),
+            (Suspect, 0, 160, Presumed),
+            (Alive, 0, 1_000, Presumed),
+            // The service was away itself.
+            (Alive, 995, 1_000, Alive),
+            (Suspect, 985, 1_000, Suspect),
+            // Only evidence ends a presumption, and a clock that stepped back says nothing.
+            (Presumed, 0, 101, Presumed),
+            (Alive, 0, 50, Alive),
+        ] {
+            let holder = Holder {
+                joined_at: second(0),
+                heard_at: second(100),
+                standing,
+            };
+            let judged = judge(&holder, patience, second(since), second(now));
+            assert_eq!(judged, want, "{standing:?} at {now}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ const PATIENCE: Patience = Patience {
 
 /// A scope with one budget by the day, and the holders that use it.
 pub(super) struct Story {
-    memory: Memory,
+    pub(super) memory: Memory,
     now: Timestamp,
     limit: NanoUsd,
     overflow_percent: u32,
