@@ -119,10 +119,19 @@ impl Oracle {
             if !self.records.insert(request) {
                 self.blame(format!("request {request} was recorded twice"));
             }
+            let cost = record.usage.detail.cost.0;
+            let mut paid: BTreeMap<ScopeId, u64> = BTreeMap::new();
             for charge in &record.usage.charges {
+                let scope = changes.leases[&charge.lease].scope;
+                *paid.entry(scope).or_default() += charge.nanos.0 + charge.over.0;
                 let sums = self.charged.entry(charge.lease).or_default();
                 sums.0 += charge.nanos.0;
                 sums.1 += charge.over.0;
+            }
+            if paid.values().any(|paid| *paid != cost) {
+                self.blame(format!(
+                    "request {request} cost {cost}, scopes paid {paid:?}"
+                ));
             }
         }
         for (id, lease) in &changes.leases {

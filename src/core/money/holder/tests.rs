@@ -174,6 +174,8 @@ fn a_scope_keeps_its_slot_until_its_row_is_closed() {
     ] {
         assert_eq!(place(ScopeId(7), [(first, one), (second, two)]), want);
     }
+    let paying = row(5).take(NanoUsd(5), NOW).unwrap().row;
+    assert!(!paying.is_closed());
     let asking = closed.ask(NanoUsd(1), NanoUsd(1), NOW).unwrap().0;
     assert!(!asking.is_closed());
     assert!(asking.denied(NOW).is_closed());
