@@ -202,6 +202,11 @@ pub enum Refusal {
         /// The lease.
         lease: LeaseId,
     },
+    /// The lease is its holder's to account for.
+    StillActive {
+        /// The lease.
+        lease: LeaseId,
+    },
     /// More is given back than the lease has left.
     ReturnsTooMuch {
         /// The lease.

@@ -50,14 +50,18 @@ pub(super) fn give_back(
 ) -> Result<(), Refusal> {
     check(back.nanos)?;
     let mut lease = lease_of(draft, by, back.lease)?;
-    if back.nanos > remainder(&lease)? {
+    let rest = remainder(&lease)?;
+    if back.nanos > rest && lease.standing == LeaseStanding::Active {
         return Err(Refusal::ReturnsTooMuch { lease: back.lease });
     }
-    add(&mut lease.returned, back.nanos)?;
+    // Of a presumed lease a person may have reconciled the rest before its holder came back. Then the entries of both
+    // stay posted, an alert of an overrun tells of it, and nothing is given back twice.
+    let nanos = back.nanos.min(rest);
+    add(&mut lease.returned, nanos)?;
     let standing = lease.standing;
     draft.each_account(&lease.accounts, |account| match standing {
-        LeaseStanding::Active => take(&mut account.held, back.nanos),
-        LeaseStanding::Presumed => take(&mut account.posted, back.nanos),
+        LeaseStanding::Active => take(&mut account.held, nanos),
+        LeaseStanding::Presumed => take(&mut account.posted, nanos),
     })?;
     draft.changes.leases.insert(back.lease, lease);
     Ok(())

@@ -5,8 +5,9 @@
 //!
 //! * at every grant of x: `posted_b + held_b + x <= limit_b`;
 //! * `held_b` is the sum of `granted - settled - returned` over the active leases;
-//! * `posted_b` is the sum of what the records charged and of what is presumed.
+//! * `posted_b` is the sum of what the records charged, of what is presumed, and of what was corrected.
 
+mod correction;
 mod evidence;
 mod grant;
 mod rows;
@@ -15,13 +16,14 @@ mod status;
 mod tight;
 mod view;
 
+pub use correction::{correct, reconcile};
 pub use rows::{
     Account, Budget, Counters, Holder, HolderStanding, Lease, LeaseStanding, OpenBudget, Scope,
     Stream,
 };
 pub use silence::{Patience, judge, presume};
 pub use tight::Tight;
-pub use view::{Alert, Changes, Needs, Opening, Record, View};
+pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View};
 
 use crate::money::ids::{BodyHash, Incarnation, ScopeId, Seq};
 use crate::money::message::{HelloReply, Refusal, SyncReply, SyncRequest};

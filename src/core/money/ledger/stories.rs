@@ -77,6 +77,7 @@ impl Story {
             ["resend", holder, seq] => {
                 return self.resend(holder, |batch| batch.seq.0 = seq.parse().unwrap());
             }
+            ["reconcile", name, amount] => return self.reconcile(name, dollars(amount)),
             ["balance"] => {
                 let account = self.account();
                 return format!("{} {}", account.posted, account.held);
@@ -145,6 +146,16 @@ impl Story {
             (Ok(_), LeaseStanding::Presumed) => "Late".to_owned(),
             (Ok(_), LeaseStanding::Active) if over > NanoUsd::ZERO => "Over".to_owned(),
             (Ok(_), LeaseStanding::Active) => "Ok".to_owned(),
+        }
+    }
+
+    fn reconcile(&mut self, name: &str, spent: NanoUsd) -> String {
+        match reconcile(self.memory.rows(), self.reserved[name].0, spent) {
+            Ok(changes) => {
+                self.memory.commit(changes).unwrap();
+                "Ok".to_owned()
+            }
+            Err(refusal) => format!("{refusal:?}"),
         }
     }
 
@@ -301,6 +312,53 @@ fn time_presumes_and_only_evidence_releases() {
          balance  $0.1 $0
          reserve b r2 $0.60  Ok",
     );
+}
+
+#[test]
+fn a_person_may_say_what_a_dead_holder_spent() {
+    check(
+        "limit $1
+         reserve a r1 $0.60  Ok
+         reconcile r1 $0.10  StillActive { lease: LeaseId(1) }
+         tick 61
+         reconcile r1 $0.10  Ok
+         balance  $0.1 $0
+         reserve b r2 $0.90  Ok
+         reconcile r1 $0.05  Ok
+         balance  $0.15 $0.9
+         alerts  presumed:$0.6 50:Log over:$0.05
+         settle a r1 $0.10  Late
+         alerts  over:$0.1
+         balance  $0.25 $0.9",
+    );
+}
+
+#[test]
+fn a_correction_is_an_entry_and_moves_only_what_is_posted() {
+    let mut story = Story::new();
+    for line in ["limit $1", "reserve a r1 $0.60", "settle a r1 $0.50"] {
+        story.play(&line.split_whitespace().collect::<Vec<_>>());
+    }
+    let account = AccountKey {
+        budget: BudgetId(1),
+        window: story.window().id,
+    };
+    let correction = |more, less| Correction {
+        account,
+        more: dollars(more),
+        less: dollars(less),
+    };
+    let rows = story.memory.rows();
+    for (more, less, want) in [
+        ("$0", "$0.20", Ok("$0.3")),
+        ("$0.25", "$0", Ok("$0.75")),
+        ("$0", "$0.60", Err(Refusal::BooksDiffer)),
+        ("$1000000001", "$0", Err(Refusal::AbsurdAmount)),
+    ] {
+        let changes = correct(rows, correction(more, less));
+        let posted = changes.map(|changes| changes.accounts[&account].posted.to_string());
+        assert_eq!(posted, want.map(str::to_owned), "{more} {less}");
+    }
 }
 
 #[test]

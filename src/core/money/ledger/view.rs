@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{Account, Counters, Holder, Lease, Scope, Stream};
 use crate::money::ids::{AccountKey, Incarnation, LeaseId, OpenId, ScopeId, StreamId, WindowId};
-use crate::money::message::{Open, Refusal, SyncRequest, Usage};
+use crate::money::message::{Charge, Open, Refusal, SyncRequest, Usage};
 use crate::money::thresholds::Action;
 use crate::units::NanoUsd;
 
@@ -71,6 +71,10 @@ pub struct Changes {
     pub opened: Vec<Opening>,
     /// Openings that are closed; one that is not there is no matter.
     pub closed: Vec<(Incarnation, OpenId)>,
+    /// What was found out about leases that were presumed spent: entries to insert.
+    pub reconciled: Vec<Charge>,
+    /// What was corrected: entries to insert.
+    pub corrections: Vec<Correction>,
     /// What somebody should hear of. Written with the rest, sent later, once.
     pub alerts: Vec<Alert>,
 }
@@ -95,6 +99,17 @@ pub struct Opening {
     pub stream: StreamId,
     /// What was reported.
     pub open: Open,
+}
+
+/// An entry beside what was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// The balance it changes.
+    pub account: AccountKey,
+    /// What is added to it.
+    pub more: NanoUsd,
+    /// What is taken off it.
+    pub less: NanoUsd,
 }
 
 /// What somebody should hear of.
