@@ -16,8 +16,8 @@ pub const OUTBOX_RETRY_MS: u64 = 500;
 const REFUSED_RETRY_MS: u64 = 5_000;
 /// A holder with nothing to say says so this often, lest it be taken for dead.
 const HEARTBEAT_MS: u64 = 1_000;
-/// Requests in one batch; the rest waits for the next.
-pub const USAGE_PER_BATCH_MAX: usize = 1_024;
+/// Entries of one kind in one batch; the rest waits for the next.
+pub const BATCH_ENTRIES_MAX: usize = 1_024;
 
 /// One stream of batches of one process.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Outbox {
     last_record: RecordNumber,
     last_open: u64,
     heard_at: Millis,
-    opens: Vec<Open>,
+    opens: VecDeque<Open>,
     usage: VecDeque<Usage>,
     returns: BTreeMap<LeaseId, NanoUsd>,
     wants: BTreeMap<ScopeId, Want>,
@@ -106,7 +106,7 @@ impl Outbox {
             last_record: bookmark.last_record,
             last_open: bookmark.last_open,
             heard_at: never,
-            opens: Vec::new(),
+            opens: VecDeque::new(),
             usage: VecDeque::new(),
             returns: BTreeMap::new(),
             wants: BTreeMap::new(),
@@ -128,7 +128,7 @@ impl Outbox {
     pub fn open(&mut self, open: Open) -> OpenId {
         self.last_open = self.last_open.saturating_add(1);
         let number = self.last_open;
-        self.opens.push(Open { number, ..open });
+        self.opens.push_back(Open { number, ..open });
         OpenId {
             stream: self.stream,
             number,
@@ -173,6 +173,11 @@ impl Outbox {
             && self.usage.is_empty()
             && self.returns.is_empty()
             && self.wants.is_empty()
+    }
+
+    /// Requests that ended and are not in a batch yet: what a service that is away lets grow.
+    pub fn backlog(&self) -> usize {
+        self.usage.len()
     }
 
     /// Why the service does not take the batch that is next, if it does not.
@@ -277,23 +282,37 @@ impl Outbox {
     }
 
     fn batch(&mut self) -> SyncRequest {
-        let count = self.usage.len().min(USAGE_PER_BATCH_MAX);
-        let mut usage: Vec<Usage> = self.usage.drain(..count).collect();
+        let opens = first(&mut self.opens);
+        // What closes an opening must not go before it.
+        let mut usage = if self.opens.is_empty() {
+            first(&mut self.usage)
+        } else {
+            Vec::new()
+        };
         for record in &mut usage {
             self.last_record = RecordNumber(self.last_record.0.saturating_add(1));
             record.number = self.last_record;
         }
-        let returns = std::mem::take(&mut self.returns).into_iter();
+        let returns = std::iter::from_fn(|| self.returns.pop_first());
+        let returns = returns.take(BATCH_ENTRIES_MAX);
+        let returns = returns.map(|(lease, nanos)| Return { lease, nanos });
+        let returns = returns.collect();
+        let wants = std::iter::from_fn(|| self.wants.pop_first());
+        let wants = wants.take(BATCH_ENTRIES_MAX);
+        let wants = wants.map(|(_, want)| want).collect();
         SyncRequest {
             incarnation: self.incarnation,
             stream: self.stream,
             seq: Seq(self.answered.0.saturating_add(1)),
-            opens: std::mem::take(&mut self.opens),
+            opens,
             usage,
-            returns: returns
-                .map(|(lease, nanos)| Return { lease, nanos })
-                .collect(),
-            wants: std::mem::take(&mut self.wants).into_values().collect(),
+            returns,
+            wants,
         }
     }
+}
+
+fn first<Entry>(queue: &mut VecDeque<Entry>) -> Vec<Entry> {
+    let count = queue.len().min(BATCH_ENTRIES_MAX);
+    queue.drain(..count).collect()
 }

@@ -361,17 +361,51 @@ fn a_refused_batch_is_kept_and_tried_again() {
 #[test]
 fn a_batch_is_bounded_and_a_quiet_holder_is_heard() {
     let mut outbox = Outbox::new(Incarnation(5), StreamId(1));
-    for _ in 0..USAGE_PER_BATCH_MAX + 1 {
+    for _ in 0..BATCH_ENTRIES_MAX + 1 {
         outbox.report(Usage::default());
     }
-    assert_eq!(outbox.poll(NOW).unwrap().usage.len(), USAGE_PER_BATCH_MAX);
+    assert_eq!(outbox.poll(NOW).unwrap().usage.len(), BATCH_ENTRIES_MAX);
     outbox.on_reply(reply(1), NOW);
     assert_eq!(outbox.poll(NOW).unwrap().usage.len(), 1);
     outbox.on_reply(reply(2), NOW);
     assert_eq!(outbox.poll(NOW.after(999)), None);
     assert_eq!(outbox.poll(NOW.after(1_000)).unwrap().seq, Seq(3));
-    let number = outbox.open(Open::default()).number;
-    assert_eq!((number, outbox.open(Open::default()).number), (1, 2));
+}
+
+#[test]
+fn nothing_is_closed_before_it_is_open() {
+    let mut outbox = Outbox::new(Incarnation(5), StreamId(1));
+    let opened: Vec<_> = (0..=BATCH_ENTRIES_MAX)
+        .map(|_| outbox.open(Open::default()))
+        .collect();
+    assert_eq!((opened[0].number, opened[1].number), (1, 2));
+    let closes = opened.last().copied();
+    outbox.report(Usage {
+        closes,
+        ..Usage::default()
+    });
+    for lease in 0..=1_024 {
+        outbox.give_back(Return {
+            lease: LeaseId(lease),
+            nanos: NanoUsd(1),
+        });
+        outbox.want(Want {
+            scope: ScopeId(lease),
+            ..Want::default()
+        });
+    }
+    for (seq, want) in [(1, [BATCH_ENTRIES_MAX, 0, 1_024, 1_024]), (2, [1, 1, 1, 1])] {
+        let batch = outbox.poll(NOW).unwrap();
+        let counts = [
+            &batch.opens.len(),
+            &batch.usage.len(),
+            &batch.returns.len(),
+            &batch.wants.len(),
+        ];
+        assert_eq!(counts.map(|count| *count), want);
+        outbox.on_reply(reply(seq), NOW);
+    }
+    assert!(outbox.is_empty());
 }
 
 #[test]
