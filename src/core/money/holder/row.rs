@@ -151,10 +151,16 @@ impl LeaseRow {
         } else {
             self.demand.target(now).max(waiting).max(need)
         };
+        // What is free of a lease that is due may be of a window that is over, and go home when the new one comes.
+        let stays = if now > self.good_until {
+            NanoUsd::ZERO
+        } else {
+            self.free
+        };
         let want = Want {
             scope: self.scope,
             need: less(need, self.free),
-            want: less(target.min(AMOUNT_MAX), self.free),
+            want: less(target.min(AMOUNT_MAX), stays),
         };
         let asking = Asking::ExpectGrant { since: now };
         Some((Self { asking, ..self }, want))

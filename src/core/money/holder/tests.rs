@@ -85,6 +85,30 @@ fn a_row_asks_before_it_is_dry_and_only_once() {
 }
 
 #[test]
+fn a_lease_that_is_due_is_renewed_by_whoever_uses_it() {
+    let row = row(10_000);
+    assert_eq!(row.take(NanoUsd(100), NOW.after(60_000)).unwrap().ask, None);
+    let taken = row.take(NanoUsd(100), NOW.after(60_001)).unwrap();
+    let want = taken.ask.unwrap();
+    assert_eq!((want.need.0, want.want.0), (0, 400));
+    // The next one leaves it to the first.
+    assert_eq!(
+        taken.row.take(NanoUsd(100), NOW.after(60_001)).unwrap().ask,
+        None
+    );
+    let renewed = taken.row.land(&grant(2, 400), NOW.after(60_001)).unwrap();
+    assert_eq!(renewed.back, back(1, 9_900));
+    assert_eq!(
+        renewed
+            .row
+            .take(NanoUsd(100), NOW.after(60_010))
+            .unwrap()
+            .ask,
+        None
+    );
+}
+
+#[test]
 fn a_dry_row_asks_for_what_waits_and_not_again_at_once() {
     let row = row(30);
     assert_eq!(
