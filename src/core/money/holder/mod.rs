@@ -23,4 +23,6 @@ pub use row::{Asking, LeaseRow, Released, Settled, Short, Taken};
 pub use slot::{PLACE_WAYS, Place, ROW_BYTES, UnreadableRow, place, ways};
 
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod tests;

@@ -196,4 +196,6 @@ fn answer(
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod stories;

@@ -8,7 +8,7 @@ use crate::money::memory::Memory;
 use crate::money::message::{SyncRequest, Want};
 use crate::units::{NanoUsd, Timestamp};
 
-use super::stories::Story;
+use super::stage::Story;
 
 #[derive(Clone, Debug)]
 enum Event {
