@@ -29,5 +29,6 @@ pub mod sse;
 mod testing;
 pub mod trace;
 pub mod tokens;
+pub mod money;
 pub mod units;
 pub mod usage;

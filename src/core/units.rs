@@ -45,6 +45,11 @@ impl NanoUsd {
         self.0.checked_add(other.0).map(Self).ok_or(MoneyOverflow)
     }
 
+    /// What is left, or an overflow; money is never less than nothing.
+    pub fn minus(self, other: Self) -> Result<Self, MoneyOverflow> {
+        self.0.checked_sub(other.0).map(Self).ok_or(MoneyOverflow)
+    }
+
     /// Reads what a person writes: `0.15`, `$3`, `12.50`. At most nine decimals, no exponent.
     pub fn from_dollars(text: &str) -> Option<Self> {
         let text = text.trim();
