@@ -10,6 +10,7 @@ use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, 
 use crate::head::Head;
 use crate::refusal::{Answer, Refusal};
 use crate::request;
+use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
 use crate::units::Timestamp;
 
@@ -29,7 +30,12 @@ pub enum Input<'a> {
         bytes: u64,
     },
     /// The whole body; empty where there is none.
-    Body(Vec<u8>),
+    Body {
+        /// All of it.
+        body: Vec<u8>,
+        /// Counts its tokens; the worker's own.
+        counter: &'a mut Counter,
+    },
     /// Fields behind the body.
     Trailers,
 }
@@ -103,14 +109,14 @@ impl Admission {
                     Step::AwaitBody
                 })
             }
-            (State::ExpectBody(expected), Input::Body(body)) => {
+            (State::ExpectBody(expected), Input::Body { body, counter }) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 self.bounded(bytes)
-                    .and_then(|()| self.forward(expected, body))
+                    .and_then(|()| self.forward(expected, body, counter))
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::Decided, _) => return None,
-            (State::ExpectHead, Input::BodyGrows { .. } | Input::Body(_) | Input::Trailers)
+            (State::ExpectHead, Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers)
             | (State::ExpectBody(_), Input::Head { .. }) => {
                 Err(Refusal::internal("the request came out of order"))
             }
@@ -169,7 +175,12 @@ impl Admission {
         Ok(())
     }
 
-    fn forward(&mut self, expected: Expected, body: Vec<u8>) -> Result<Step, Refusal> {
+    fn forward(
+        &mut self,
+        expected: Expected,
+        body: Vec<u8>,
+        counter: &mut Counter,
+    ) -> Result<Step, Refusal> {
         let Expected {
             key,
             endpoint,
@@ -186,6 +197,7 @@ impl Admission {
         if !self.allowed(key, &request.model) {
             return Err(Refusal::model_not_allowed(&request.model));
         }
+        let prompt = self.count(model, &body, counter);
         let body = if body.len() <= BODY_KEPT_BYTES_MAX {
             Body::Kept(body)
         } else {
@@ -199,11 +211,24 @@ impl Admission {
             request,
             model,
             body,
+            prompt,
             trace: self.known.trace.clone(),
             started: self.known.started,
             attempts: Vec::with_capacity(1),
             progress: Progress::default(),
         })))
+    }
+
+    /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
+    /// nobody can aim at.
+    fn count(&self, model: usize, body: &[u8], counter: &mut Counter) -> Count {
+        let target = self
+            .config
+            .models
+            .get(model)
+            .and_then(|model| model.targets.first());
+        let family = Family::of(target.map_or("", |target| &target.model));
+        count_chat(counter, family, body, self.known.started.0)
     }
 
     fn allowed(&self, key: usize, model: &str) -> bool {

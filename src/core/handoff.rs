@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::config::{Gateway, Key, Model, Provider, Target};
 use crate::endpoint::Endpoint;
 use crate::request::{Reply, Request};
+use crate::tokens::Count;
 use crate::units::Timestamp;
 use crate::usage::Usage;
 
@@ -32,6 +33,8 @@ pub struct Exchange {
     pub model: usize,
     /// The body, as long as an attempt may need it.
     pub body: Body,
+    /// Its tokens, counted before it leaves.
+    pub prompt: Count,
     /// Joins log, trace and record.
     pub trace: String,
     /// When the head came.

@@ -20,6 +20,7 @@ pub mod handoff;
 pub mod head;
 pub mod json_tap;
 pub mod metrics;
+pub mod money;
 pub mod price;
 pub mod record;
 pub mod refusal;
@@ -27,8 +28,7 @@ pub mod request;
 pub mod sse;
 #[cfg(test)]
 mod testing;
-pub mod trace;
 pub mod tokens;
-pub mod money;
+pub mod trace;
 pub mod units;
 pub mod usage;

@@ -234,9 +234,8 @@ fn used(exchange: &Exchange) -> (Usage, UsageSource) {
         return (Usage::default(), UsageSource::None);
     }
     let by_four = |bytes: u64| bytes.div_ceil(4);
-    let prompt = u64::try_from(exchange.body_bytes()).unwrap_or(u64::MAX);
     let usage = Usage {
-        input: Tokens(by_four(prompt)),
+        input: exchange.prompt.tokens,
         // Most providers send a token an event, some several: the larger figure is the safe one.
         output: Tokens(by_four(progress.text_bytes).max(progress.content_events)),
         ..Usage::default()

@@ -7,6 +7,7 @@ use crate::config::{Dialect, Gateway, Key, Model, Price, Provider, Target, Telem
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
+use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 
 /// `small` is served by `alpha`, then by `beta`; `sk-tg-all` may use it, `sk-tg-none` may not.
@@ -83,7 +84,9 @@ pub(crate) fn admitted(body: &str) -> Exchange {
         head: Head(&lines),
         now: at(0),
     });
-    match admission.on(Input::Body(body.as_bytes().to_vec())) {
+    let body = body.as_bytes().to_vec();
+    let counter = &mut Counter::new();
+    match admission.on(Input::Body { body, counter }) {
         Some(Step::Forward(exchange)) => *exchange,
         other => panic!("not admitted: {other:?}"),
     }

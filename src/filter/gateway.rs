@@ -1,5 +1,6 @@
 //! The gateway role: what Envoy calls once per request.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
@@ -12,6 +13,7 @@ use tollgate_core::head;
 use tollgate_core::record::{self, BrokenBy, Ended};
 use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
+use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
 
 use crate::counters::Counters;
@@ -22,6 +24,7 @@ use crate::meeting::{self, Handle, Shared};
 pub(crate) struct Settings {
     config: Rc<Gateway>,
     counters: Counters,
+    tokens: RefCell<Counter>,
 }
 
 impl Settings {
@@ -29,6 +32,7 @@ impl Settings {
         Self {
             config: Rc::new(config),
             counters: Counters::default(),
+            tokens: RefCell::new(Counter::new()),
         }
     }
 }
@@ -65,6 +69,20 @@ impl Stream {
             status: 0,
             code: None,
             detail: String::new(),
+        }
+    }
+
+    fn whole_body(&mut self, body: Vec<u8>) -> Option<Step> {
+        match self.settings.tokens.try_borrow_mut() {
+            Ok(mut tokens) => {
+                let counter = &mut *tokens;
+                self.admission.on(Input::Body { body, counter })
+            }
+            // Only a callback inside a callback could come here.
+            Err(_) => Some(Step::Answer(dialect::answer(
+                Dialect::Openai,
+                &Refusal::internal("the tokenizer is in use"),
+            ))),
         }
     }
 
@@ -217,21 +235,19 @@ impl HttpContext for Stream {
             .head
             .with(|head| admission.on(Input::Head { head, now }));
         let step = match step {
-            Some(Step::AwaitBody) if end_of_stream => self.admission.on(Input::Body(Vec::new())),
+            Some(Step::AwaitBody) if end_of_stream => self.whole_body(Vec::new()),
             step => step,
         };
         self.perform(step)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let input = if end_of_stream {
-            Input::Body(Bytes::Request.read(size))
+        let step = if end_of_stream {
+            self.whole_body(Bytes::Request.read(size))
         } else {
-            Input::BodyGrows {
-                bytes: u64::try_from(size).unwrap_or(u64::MAX),
-            }
+            let bytes = u64::try_from(size).unwrap_or(u64::MAX);
+            self.admission.on(Input::BodyGrows { bytes })
         };
-        let step = self.admission.on(input);
         self.perform(step)
     }
 

@@ -22,7 +22,10 @@ fn outcome(lines: &[(&str, &str)], body: &str) -> String {
         now: at(0),
     });
     if matches!(step, Some(Step::AwaitBody)) {
-        step = admission.on(Input::Body(body.as_bytes().to_vec()));
+        step = admission.on(Input::Body {
+            body: body.as_bytes().to_vec(),
+            counter: &mut Counter::new(),
+        });
     }
     match step.expect("a decision") {
         Step::AwaitBody => "await".to_owned(),
@@ -118,7 +121,12 @@ fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
         "{step:?}"
     );
     assert!(
-        admission.on(Input::Body(Vec::new())).is_none(),
+        admission
+            .on(Input::Body {
+                body: Vec::new(),
+                counter: &mut Counter::new(),
+            })
+            .is_none(),
         "answered once"
     );
 }
@@ -255,12 +263,13 @@ proptest! {
         let mut admission = Admission::new(Rc::new(config()));
         let lines = head_of(&[POST, CHAT, KEY]);
         let mut decided = 0;
+        let mut counter = Counter::new();
         for kind in order {
             let input = match kind {
                 0 => Input::Head { head: Head(&lines), now: at(0) },
                 1 => Input::BodyGrows { bytes: 10 },
-                2 => Input::Body(BODY.as_bytes().to_vec()),
-                3 => Input::Body(Vec::new()),
+                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter },
+                3 => Input::Body { body: Vec::new(), counter: &mut counter },
                 _ => Input::Trailers,
             };
             match admission.on(input) {
