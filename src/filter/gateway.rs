@@ -207,8 +207,9 @@ impl Stream {
         if reply == Completeness::Whole {
             return BrokenBy::Nobody;
         }
-        // DownstreamConnectionTermination, the bit behind `DC` in Envoy's access log.
-        const CALLER_LEFT: u64 = 0x4000;
+        // The bits behind these names in Envoy's access log: `DC`, the connection ended; `DR`, the stream was reset,
+        // as HTTP/2 can; `DPE`, what came was no HTTP.
+        const CALLER_LEFT: u64 = 1 << 14 | 1 << 28 | 1 << 18;
         let flags = host::property("response\0flags")
             .and_then(|bytes| bytes.try_into().ok())
             .map_or(0, u64::from_le_bytes);

@@ -92,12 +92,22 @@ impl Call {
         self
     }
 
-    /// The request as it goes over the wire.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let body = match &self.body {
+    /// Method, path and headers, for who writes the request in another way.
+    pub(crate) fn head(&self) -> (&str, &str, &[(String, String)]) {
+        (&self.method, &self.path, &self.headers)
+    }
+
+    /// The body, as long as nothing frames it.
+    pub(crate) fn body_bytes(&self) -> Vec<u8> {
+        match &self.body {
             Body::Json(body) => body.to_string().into_bytes(),
             Body::Bytes(body) => body.clone(),
-        };
+        }
+    }
+
+    /// The request as it goes over the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body_bytes();
         let mut head = format!(
             "{} {} HTTP/1.1\r\nhost: {}\r\n",
             self.method, self.path, self.address
@@ -224,6 +234,15 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub(crate) fn new(head: Head, body: Vec<u8>, end: End, elapsed: Duration) -> Self {
+        Self {
+            head,
+            body,
+            end,
+            elapsed,
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.head.status

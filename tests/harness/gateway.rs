@@ -91,6 +91,14 @@ impl Gateway {
             .expect("it runs until it is dropped")
     }
 
+    /// Waits until `tollgate up` ends by itself; its exit code, and what it said.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let mut child = self.child.take().expect("it runs until it is dropped");
+        let ended = wait_for("the end of `tollgate up`", || child.try_wait().unwrap());
+        let said = fs::read_to_string(self.directory().join("up.log")).unwrap();
+        (ended.code(), said)
+    }
+
     /// A question to a model.
     pub fn chat(&self, model: &str, text: &str) -> Call {
         Call::chat(self.listen.address(), model, text)

@@ -24,6 +24,7 @@
 
 mod client;
 mod gateway;
+mod h2;
 mod setup;
 mod sse;
 mod template;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use client::{Call, Reply, Stream};
 pub use gateway::Gateway;
+pub use h2::{H2, H2Stream};
 pub use setup::{Refused, Setup};
 pub use sse::Event;
 pub use tools::Envoy;

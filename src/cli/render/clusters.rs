@@ -14,27 +14,84 @@ const PLAIN_IDLE_MS: u64 = 4_000;
 /// A new TLS session costs more, and hosted providers wait a minute or more.
 const TLS_IDLE_MS: u64 = 55_000;
 
-/// All clusters: one for each provider and, before Envoy 1.39, the way to the inner listener.
+/// All clusters: one or two for each provider; and what attempts need to fail in order: since Envoy 1.39 the address of
+/// providers that have none, before it the way to the inner listener.
 pub(super) fn clusters(checked: &Checked, options: &Options) -> Vec<String> {
     let providers = checked.gateway.providers.iter();
-    let mut clusters: Vec<String> = providers
-        .zip(&checked.deployment.upstreams)
-        .map(|(provider, upstream)| cluster(checked, options, provider, upstream))
-        .collect();
+    let mut clusters = Vec::new();
+    let mut by_name = false;
+    for (provider, upstream) in providers.zip(&checked.deployment.upstreams) {
+        let filters = filters(options, provider, upstream);
+        let named = address(&upstream.host).is_none();
+        match options.version.mode() {
+            Mode::Matcher if named => {
+                by_name = true;
+                let named = format!("{}.dns", provider.cluster);
+                clusters.push(resolved_or_refused(provider, &named, &filters));
+                clusters.push(cluster(checked, &named, upstream, &[CODEC.to_owned()]));
+            }
+            Mode::Matcher | Mode::Hop => {
+                clusters.push(cluster(checked, &provider.cluster, upstream, &filters));
+            }
+        }
+    }
     match options.version.mode() {
+        Mode::Matcher if by_name => clusters.push(unreachable()),
         Mode::Matcher => {}
         Mode::Hop => clusters.push(hop(checked)),
     }
     clusters
 }
 
-fn cluster(
-    checked: &Checked,
-    options: &Options,
-    provider: &Provider,
-    upstream: &Upstream,
-) -> String {
-    let name = text(&provider.cluster);
+/// Envoy does not retry a cluster without addresses, it answers 503 at once; and a refused connection it retries. So a
+/// provider whose name cannot be resolved is one that refuses connections.
+fn resolved_or_refused(provider: &Provider, named: &str, filters: &[String]) -> String {
+    format!(
+        r#"name: {name}
+lb_policy: CLUSTER_PROVIDED
+connect_timeout: 1s
+{CIRCUIT_BREAKERS}
+cluster_type:
+  name: envoy.clusters.aggregate
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
+    # The second is asked where the first has no address: it refuses, and the next target is tried.
+    clusters: [{named}, {UNREACHABLE}]
+typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+    explicit_http_config:
+      http_protocol_options: {{}}
+    http_filters:
+    {filters}"#,
+        name = text(&provider.cluster),
+        named = text(named),
+        filters = items(4, filters.iter().cloned()),
+    )
+}
+
+/// Where nobody can listen, since the path leads through a file. The dot, because names of providers have none.
+const UNREACHABLE: &str = "tollgate.unreachable";
+
+fn unreachable() -> String {
+    format!(
+        r#"name: {UNREACHABLE}
+type: STATIC
+connect_timeout: 1s
+{CIRCUIT_BREAKERS}
+load_assignment:
+  cluster_name: {UNREACHABLE}
+  endpoints:
+  - lb_endpoints:
+    - endpoint:
+        address:
+          pipe:
+            path: /dev/null/nobody"#
+    )
+}
+
+fn cluster(checked: &Checked, name: &str, upstream: &Upstream, filters: &[String]) -> String {
+    let name = text(name);
     let idle_ms = match upstream.tls {
         Some(_) => TLS_IDLE_MS,
         None => PLAIN_IDLE_MS,
@@ -73,7 +130,7 @@ load_assignment:
         connect = seconds(upstream.connect_timeout_ms),
         held = held_bytes(checked),
         idle = seconds(idle_ms),
-        filters = items(4, filters(options, provider, upstream)),
+        filters = items(4, filters.iter().cloned()),
         host = text(host(&upstream.host)),
         port = upstream.port,
     )

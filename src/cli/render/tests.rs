@@ -276,7 +276,10 @@ fn addresses_and_names_are_reached_and_checked_each_in_their_way() {
             ca_file: certificates.clone(),
         });
         let envoy = bootstrap(&checked, &Options::default());
-        let cluster = envoy.split("- name: \"tollgate-").nth(1).unwrap();
+        let mut clusters = envoy.split("- name: \"tollgate-");
+        let cluster =
+            clusters.find(|text| text.contains("socket_address") && text.starts_with("alpha"));
+        let cluster = cluster.unwrap();
         let sni = format!("sni: \"{server_name}\"");
         assert_eq!(
             cluster.contains(&sni),
@@ -292,6 +295,44 @@ fn addresses_and_names_are_reached_and_checked_each_in_their_way() {
         ] {
             assert!(cluster.contains(&want), "{want} {cluster}");
         }
+    }
+}
+
+#[test]
+fn where_a_name_has_no_address_the_attempt_is_refused_and_its_filters_run_all_the_same() {
+    let cluster = |envoy: &str, name: &str| {
+        let begin = format!("\n  - name: {name}\n");
+        let (_, rest) = envoy.split_once(&begin)?;
+        Some(rest.split("\n  - name: ").next().unwrap_or(rest).to_owned())
+    };
+    let envoy = bootstrap(&example(), &options("1.40.0"));
+    for provider in ["alpha", "beta"] {
+        let asked = cluster(&envoy, &format!("\"tollgate-{provider}\"")).unwrap();
+        let members = format!("clusters: [\"tollgate-{provider}.dns\", tollgate.unreachable]\n");
+        for want in [
+            &members,
+            "name: tollgate_attempt\n",
+            "credential_injector\n",
+        ] {
+            assert!(asked.contains(want), "{want} {asked}");
+        }
+        // The filters of a member never run: they must not seem to.
+        let member = cluster(&envoy, &format!("\"tollgate-{provider}.dns\"")).unwrap();
+        assert!(member.contains("UpstreamTlsContext") && !member.contains("tollgate_attempt"));
+    }
+    let local = cluster(&envoy, "\"tollgate-local\"").unwrap();
+    assert!(local.contains("type: STATIC\n") && local.contains("tollgate_attempt"));
+    assert_eq!(envoy.matches("- name: tollgate.unreachable\n").count(), 1);
+    let mut addresses = example();
+    for upstream in &mut addresses.deployment.upstreams {
+        upstream.host = "192.0.2.1".to_owned();
+    }
+    // Without names there is no need; and before 1.39 the inner listener answers, which is retried.
+    for envoy in [
+        bootstrap(&addresses, &options("1.40.0")),
+        bootstrap(&example(), &options("1.38.2")),
+    ] {
+        assert!(!envoy.contains("aggregate") && !envoy.contains("unreachable"));
     }
 }
 
