@@ -27,8 +27,8 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(config: Gateway) -> Self {
         Self {
+            counters: Counters::new(&config),
             config: Rc::new(config),
-            counters: Counters::default(),
         }
     }
 }
