@@ -37,7 +37,7 @@ pub use client::{Call, Reply, Stream};
 pub use gateway::Gateway;
 pub use setup::{Refused, Setup};
 pub use sse::Event;
-pub use tools::Envoy;
+pub use tools::{Envoy, program};
 pub use wire::{End, Head, Wire};
 
 use std::thread;

@@ -129,7 +129,7 @@ async def asynchronous():
         async for chunk in await client.chat.completions.create(**ask(), stream=True):
             text += chunk.choices[0].delta.content or ""
         say("async streamed", text)
-        many = [client.chat.completions.create(**ask(f"number {number}")) for number in range(8)]
+        many = [client.chat.completions.create(**ask(f"number {number}")) for number in range(4)]
         say("async together", [answer.choices[0].message.content for answer in await asyncio.gather(*many)])
         try:
             await client.chat.completions.create(**{**ask(), "model": "nothing"})
