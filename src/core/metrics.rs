@@ -99,17 +99,26 @@ impl Series {
 }
 
 /// Which label values have series of their own. Envoy keeps a series until it restarts, so a bound is
-/// the only protection.
-#[derive(Debug, Default)]
+/// the only protection. They are those that come first in the configuration: whoever comes first in time is
+/// another in each worker, which would pass the bound and count one team under two names.
+#[derive(Debug)]
 pub struct Labels {
     teams: BTreeSet<String>,
     users: BTreeSet<String>,
 }
 
 impl Labels {
-    /// The name under which Envoy keeps a series; the tags of the bootstrap read the labels out of it.
-    pub fn name(&mut self, series: &Series, config: &Gateway) -> String {
+    /// Those of a configuration.
+    pub fn of(config: &Gateway) -> Self {
         let max = config.telemetry.label_values_max;
+        Self {
+            teams: first(config.keys.iter().map(|key| key.team.as_str()), max),
+            users: first(config.keys.iter().map(|key| key.user.as_str()), max),
+        }
+    }
+
+    /// The name under which Envoy keeps a series; the tags of the bootstrap read the labels out of it.
+    pub fn name(&self, series: &Series, config: &Gateway) -> String {
         let provider = series.provider.and_then(|at| config.providers.get(at));
         let model = series.model.and_then(|at| config.models.get(at));
         let key = series.key.and_then(|at| config.keys.get(at));
@@ -129,19 +138,19 @@ impl Labels {
                 push(
                     &mut name,
                     "team",
-                    capped(&mut self.teams, key.map_or("", |key| &key.team), max),
+                    capped(&self.teams, key.map_or("", |key| &key.team)),
                 );
             }
             Metric::Cost => {
                 push(
                     &mut name,
                     "team",
-                    capped(&mut self.teams, key.map_or("", |key| &key.team), max),
+                    capped(&self.teams, key.map_or("", |key| &key.team)),
                 );
                 push(
                     &mut name,
                     "user",
-                    capped(&mut self.users, key.map_or("", |key| &key.user), max),
+                    capped(&self.users, key.map_or("", |key| &key.user)),
                 );
             }
             Metric::Duration | Metric::FirstToken | Metric::Fallbacks | Metric::Unpriced => {}
@@ -157,19 +166,29 @@ impl Labels {
     }
 }
 
-/// The value itself while there is room, else `other`; `none` for nobody.
-fn capped<'a>(known: &mut BTreeSet<String>, value: &'a str, max: usize) -> &'a str {
+/// So many different values, in their order.
+fn first<'a>(values: impl Iterator<Item = &'a str>, max: usize) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for value in values {
+        if known.len() >= max {
+            break;
+        }
+        if !value.is_empty() {
+            known.insert(value.to_owned());
+        }
+    }
+    known
+}
+
+/// The value itself if it is one of those, else `other`; `none` for nobody.
+fn capped<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
     if value.is_empty() {
-        return "none";
+        "none"
+    } else if known.contains(value) {
+        value
+    } else {
+        "other"
     }
-    if known.contains(value) {
-        return value;
-    }
-    if known.len() >= max {
-        return "other";
-    }
-    known.insert(value.to_owned());
-    value
 }
 
 /// `;.` ends a label for the tags, and a quote would end it for Prometheus: what is not plain becomes `_`.
@@ -192,8 +211,8 @@ mod tests {
     use crate::config::{Key, Telemetry};
 
     #[test]
-    fn a_label_beyond_the_cap_is_other_and_stays_so() {
-        let keys = ["a;.b", "c\"d", "e"].map(|team| Key {
+    fn a_label_beyond_the_cap_is_other_in_every_worker() {
+        let keys = ["a;.b", "c\"d", "e", ""].map(|team| Key {
             sha256: String::new(),
             name: String::new(),
             org: String::new(),
@@ -210,8 +229,8 @@ mod tests {
             },
             ..Gateway::default()
         };
-        let mut labels = Labels::default();
-        let mut name = |key| {
+        let labels = Labels::of(&config);
+        let name = |key| {
             let series = Series {
                 key: Some(key),
                 status: 200,
@@ -225,8 +244,9 @@ mod tests {
             )
         };
         assert_eq!(
-            [0, 1, 2, 0].map(&mut name),
-            ["a_.b", "c_d", "other", "a_.b"].map(expected)
+            [3, 2, 1, 0].map(name),
+            ["none", "other", "c_d", "a_.b"].map(expected),
+            "whoever comes first in time"
         );
     }
 }

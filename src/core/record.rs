@@ -193,15 +193,15 @@ fn of_caller(key: Option<&Key>) -> Record<'_> {
 }
 
 fn end_of(exchange: &Exchange, ended: Ended<'_>) -> &'static str {
-    let accepted = matches!(
-        exchange.attempts.last().map(|tried| &tried.end),
-        Some(End::Accepted { .. })
-    );
+    let last = exchange.attempts.last().map(|tried| &tried.end);
+    let accepted = matches!(last, Some(End::Accepted { .. }));
     match (accepted, exchange.progress.ending, ended.broken_by) {
         (true, Ending::Complete, _) => "ok",
         (true, Ending::Failed, _) | (true, Ending::Open, BrokenBy::Provider) => "cut",
         (_, _, BrokenBy::Caller) => "client_left",
         (true, Ending::Open, BrokenBy::Nobody) => "cut",
+        // Not a failure: what the caller asked for is wrong, and would be everywhere.
+        (false, _, _) if matches!(last, Some(End::Refused { .. })) => "provider_refused",
         (false, _, _) => "failed",
     }
 }
@@ -361,6 +361,57 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handoff::{Failed, Tried};
+    use crate::testing::{admitted, at};
+
+    #[test]
+    fn an_end_says_whose_matter_it_was() {
+        let failed = || {
+            End::Failed(Failed {
+                why: Failure::Status,
+                status: 500,
+                retry_after: None,
+            })
+        };
+        let refused = || End::Refused {
+            status: 400,
+            body: Vec::new(),
+        };
+        let accepted = || End::Accepted { status: 200 };
+        for (end, ending, broken_by, want) in [
+            (accepted(), Ending::Complete, BrokenBy::Nobody, "ok"),
+            (accepted(), Ending::Complete, BrokenBy::Caller, "ok"),
+            (accepted(), Ending::Failed, BrokenBy::Nobody, "cut"),
+            (accepted(), Ending::Open, BrokenBy::Provider, "cut"),
+            (accepted(), Ending::Open, BrokenBy::Caller, "client_left"),
+            (End::Pending, Ending::Open, BrokenBy::Caller, "client_left"),
+            (
+                refused(),
+                Ending::Open,
+                BrokenBy::Nobody,
+                "provider_refused",
+            ),
+            (failed(), Ending::Open, BrokenBy::Nobody, "failed"),
+            (failed(), Ending::Open, BrokenBy::Provider, "failed"),
+        ] {
+            let mut exchange = admitted(r#"{"model":"small","messages":[]}"#);
+            exchange.attempts.push(Tried {
+                target: 0,
+                started: at(1),
+                end,
+            });
+            exchange.progress.ending = ending;
+            let ended = Ended {
+                now: at(2),
+                status: 200,
+                code: None,
+                detail: "",
+                broken_by,
+            };
+            let told = (end_of(&exchange, ended), &exchange.attempts, broken_by);
+            assert_eq!(told.0, want, "{told:?}");
+        }
+    }
 
     #[test]
     fn times_are_written_as_people_read_them() {

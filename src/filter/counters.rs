@@ -9,12 +9,18 @@ use tollgate_core::metrics::{Kind, Labels, Sample, Series};
 use crate::host;
 
 /// The series of one configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     ids: RefCell<(BTreeMap<Series, u32>, Labels)>,
 }
 
 impl Counters {
+    pub(crate) fn new(config: &Gateway) -> Self {
+        Self {
+            ids: RefCell::new((BTreeMap::new(), Labels::of(config))),
+        }
+    }
+
     /// Counts; what Envoy does not take is not counted, and nothing else happens.
     pub(crate) fn count(&self, config: &Gateway, samples: &[Sample]) {
         let Ok(mut guard) = self.ids.try_borrow_mut() else {

@@ -30,8 +30,8 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(config: Gateway) -> Self {
         Self {
+            counters: Counters::new(&config),
             config: Rc::new(config),
-            counters: Counters::default(),
             tokens: RefCell::new(Counter::new()),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use std::{fs, thread};
 
 use serde_json::Value;
@@ -26,8 +26,6 @@ pub struct Gateway {
     listen: Reserved,
     admin: Reserved,
     directory: TempDir,
-    /// When it was ready, in milliseconds since the epoch.
-    since: u64,
 }
 
 pub(crate) struct Parts {
@@ -56,7 +54,6 @@ impl Gateway {
             listen: parts.listen,
             admin: parts.admin,
             directory: parts.directory,
-            since: started(),
         }
     }
 
@@ -160,22 +157,18 @@ impl Gateway {
         records.remove(0)
     }
 
-    /// The lines that are there. One that is not finished is not there, and neither are those of the requests by which
-    /// `tollgate up` finds out whether the gateway answers.
+    /// The lines that are there. One that is not finished is not there.
     pub fn records_now(&self) -> Vec<Value> {
         let text = fs::read_to_string(access_log(self.directory())).unwrap_or_default();
         let lines = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));
-        let records = lines.map(|line| -> Value {
-            serde_json::from_str(line)
-                .unwrap_or_else(|error| panic!("{error} in the access log: {line}"))
-        });
-        let ours = |record: &Value| {
-            let time = record["time"].as_str().and_then(millis);
-            time.is_none_or(|time| time >= self.since)
-        };
-        records.filter(ours).collect()
+        lines
+            .map(|line| {
+                serde_json::from_str(line)
+                    .unwrap_or_else(|error| panic!("{error} in the access log: {line}"))
+            })
+            .collect()
     }
 
     /// The sum of a metric over the series that carry all these labels, from Envoy's Prometheus page.
@@ -188,32 +181,6 @@ impl Gateway {
     pub fn envoy_log(&self) -> String {
         envoy_log(self.directory())
     }
-}
-
-/// Now, and a little later than anything that `tollgate up` has asked: times in records are whole milliseconds.
-fn started() -> u64 {
-    thread::sleep(Duration::from_millis(2));
-    let now = UNIX_EPOCH.elapsed().unwrap().as_millis();
-    u64::try_from(now).unwrap()
-}
-
-/// `2026-11-20T12:44:46.158Z` in milliseconds since the epoch.
-fn millis(time: &str) -> Option<u64> {
-    let numbers: Option<Vec<u64>> = time
-        .trim_end_matches('Z')
-        .split(['-', 'T', ':', '.'])
-        .map(|part| part.parse().ok())
-        .collect();
-    let [year, month, day, hour, minute, second, milli] = numbers?.try_into().ok()?;
-    // The year begins in March, so that the day which may be missing is its last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli)
 }
 
 /// `name{a="b",c="d"} 3`; labels in any order.
@@ -260,18 +227,6 @@ impl Drop for Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_read_as_records_have_them() {
-        for (time, want) in [
-            ("1970-01-01T00:00:00.000Z", Some(0)),
-            ("2000-02-29T12:00:00.001Z", Some(951_825_600_001)),
-            ("2026-11-20T12:44:46.158Z", Some(1_795_178_686_158)),
-            ("soon", None),
-        ] {
-            assert_eq!(millis(time), want, "{time}");
-        }
-    }
 
     #[test]
     fn of_a_log_the_end_is_shown_without_the_extensions() {

@@ -39,7 +39,7 @@ pub use gateway::Gateway;
 pub use h2::{H2, H2Stream};
 pub use setup::{Refused, Setup};
 pub use sse::Event;
-pub use tools::Envoy;
+pub use tools::{Envoy, program};
 pub use wire::{End, Head, Wire};
 
 use std::thread;

@@ -86,7 +86,7 @@ pub(crate) fn wasm() -> PathBuf {
 }
 
 /// The program: `TOLLGATE_BIN`, or the one that was built with this test, or what `make build` made last.
-pub(crate) fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let candidates = vec![profile().join("tollgate"), target().join("native/tollgate")];
     named("TOLLGATE_BIN", "the program `tollgate`", candidates)
 }

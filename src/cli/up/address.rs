@@ -25,22 +25,24 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(loopback, listen.port())
 }
 
-/// Returns when the filter answers.
-pub(super) async fn answers(listen: SocketAddr) {
-    let address = reachable(listen);
-    while !matches!(
-        timeout(ANSWER_WITHIN, status(address)).await,
-        // Only the filter lists models or asks for a key; an Envoy without it knows neither.
-        Ok(Ok(200 | 401))
-    ) {
+/// Returns when requests are served. Nothing is asked of the gateway itself: that would be a request in its log and in
+/// its metrics. Envoy is ready only with a filter that took its configuration, and ends without one.
+pub(super) async fn answers(listen: SocketAddr, admin: SocketAddr) {
+    let (gateway, admin) = (reachable(listen), reachable(admin));
+    while !matches!(timeout(ANSWER_WITHIN, ready(admin)).await, Ok(Ok(200)))
+        || !matches!(
+            timeout(ANSWER_WITHIN, TcpStream::connect(gateway)).await,
+            Ok(Ok(_))
+        )
+    {
         sleep(ASK_AGAIN_AFTER).await;
     }
 }
 
-async fn status(address: SocketAddr) -> std::io::Result<u16> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request =
-        format!("GET /v1/models HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+/// The status of Envoy's own word on whether it is ready.
+async fn ready(admin: SocketAddr) -> std::io::Result<u16> {
+    let mut stream = TcpStream::connect(admin).await?;
+    let request = format!("GET /ready HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut line = [0; STATUS_LINE_BYTES];
     stream.read_exact(&mut line).await?;

@@ -68,10 +68,10 @@ async fn serve(
     environment: Environment<'_>,
     envoy: &mut Envoy,
 ) -> Result<(), String> {
-    let listen = checked.deployment.listen;
+    let (listen, admin) = (checked.deployment.listen, checked.deployment.admin);
     tokio::select! {
         ended = envoy.ended() => return Err(ended),
-        answers = timeout(READY_WITHIN, address::answers(listen)) => {
+        answers = timeout(READY_WITHIN, address::answers(listen, admin)) => {
             if answers.is_err() {
                 return Err(envoy.with_its_last_words(&format!(
                     "the gateway did not answer within {} s",
