@@ -24,6 +24,7 @@
 
 mod client;
 mod gateway;
+mod record;
 mod setup;
 mod sse;
 mod template;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use client::{Call, Reply, Stream};
 pub use gateway::Gateway;
+pub use record::tried;
 pub use setup::{Refused, Setup};
 pub use sse::Event;
 pub use tools::Envoy;
