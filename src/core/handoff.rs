@@ -16,6 +16,9 @@ pub const BODY_KEPT_BYTES_MAX: usize = 65_536;
 /// More targets than this are not tried for one request; the check refuses a model that has more.
 pub const ATTEMPTS_MAX: usize = 16;
 
+/// So much too early even a short timer of Envoy may strike.
+const TIMER_EARLY_MS: u64 = 20;
+
 /// One request on its way, from admission to its record.
 #[derive(Debug)]
 pub struct Exchange {
@@ -140,6 +143,13 @@ impl Failure {
     }
 }
 
+/// When Envoy's timer may strike, seen from here: it counts from when its loop last looked at the clock, and what
+/// the loop has done since then is missing at the end.
+fn earliest_ms(timeout_ms: u64) -> u64 {
+    let twentieth = timeout_ms.checked_div(20).unwrap_or_default();
+    timeout_ms.saturating_sub(twentieth.max(TIMER_EARLY_MS))
+}
+
 /// What came back so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -240,7 +250,7 @@ impl Exchange {
             && tried.end == End::Pending
         {
             let waited_ms = now.millis_since(tried.started);
-            let why = if waited_ms >= timeout_ms {
+            let why = if waited_ms >= earliest_ms(timeout_ms) {
                 Failure::Timeout
             } else {
                 Failure::Connection

@@ -165,6 +165,10 @@ impl HttpContext for Stream {
         let Ok(reply) = Headers::Reply.read() else {
             return Action::Continue;
         };
+        if *self.place == config::Attempt::Hop && reply.with(answered_by_envoy) {
+            // No reply of the provider: as in a cluster of its own, the attempt stays without one.
+            return Action::Continue;
+        }
         let attempt = &mut self.attempt;
         let step = reply
             .with(|head| attempt.reply_head(&mut shared.exchange, head, follows(end_of_stream)));
@@ -216,6 +220,18 @@ impl Stream {
             }
         }
     }
+}
+
+/// In the inner listener Envoy tells of a refused connection or a reset by a reply of its own, of which the outer one
+/// makes the next attempt. What is asked of it costs, so only a reply that may be one is asked about.
+fn answered_by_envoy(reply: Head<'_>) -> bool {
+    let may_be = reply
+        .text(":status")
+        .is_some_and(|status| matches!(status, "502" | "503" | "504"));
+    let by_provider = || {
+        host::property("response\0code_details").is_some_and(|details| details == b"via_upstream")
+    };
+    may_be && !by_provider()
 }
 
 /// Envoy asks the next target when it sees this status; the gateway role puts back the true one.

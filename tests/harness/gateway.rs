@@ -157,6 +157,14 @@ impl Gateway {
         records.remove(0)
     }
 
+    /// The record of the request whose reply had this `x-tollgate-trace-id`.
+    pub fn record_of(&self, trace: Option<&str>) -> Value {
+        wait_for(&format!("the record of {trace:?}"), || {
+            let mut records = self.records_now().into_iter();
+            records.find(|record| record["trace_id"].as_str() == trace)
+        })
+    }
+
     /// The lines that are there. One that is not finished is not there.
     pub fn records_now(&self) -> Vec<Value> {
         let text = fs::read_to_string(access_log(self.directory())).unwrap_or_default();

@@ -25,6 +25,7 @@
 mod client;
 mod gateway;
 mod h2;
+mod record;
 mod setup;
 mod sse;
 mod template;
@@ -37,6 +38,7 @@ mod tests;
 pub use client::{Call, Reply, Stream};
 pub use gateway::Gateway;
 pub use h2::{H2, H2Stream};
+pub use record::tried;
 pub use setup::{Refused, Setup};
 pub use sse::Event;
 pub use tools::{Envoy, program};
