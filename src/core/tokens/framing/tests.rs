@@ -1,3 +1,5 @@
+//! Requests as clients write them, counted by the rules and by hand.
+
 use super::*;
 
 const WEATHER_TOOLS: &str = r#"[{"type": "function", "function": {
