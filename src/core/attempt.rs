@@ -283,6 +283,7 @@ impl Attempt {
         follows: Follows,
         now: Timestamp,
     ) -> BodyStep {
+        exchange.progress.last_byte = now;
         match &mut self.state {
             State::ReadError { .. }
                 if follows == Follows::More && bytes.len() < JUDGED_BYTES_MAX =>

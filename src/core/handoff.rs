@@ -155,6 +155,8 @@ fn earliest_ms(timeout_ms: u64) -> u64 {
 pub struct Progress {
     /// When the first token (or the body of a whole reply) came.
     pub first_token: Option<Timestamp>,
+    /// When the last of it came.
+    pub last_byte: Timestamp,
     /// The provider's own figures.
     pub usage: Option<Usage>,
     /// Events with content.
@@ -261,6 +263,26 @@ impl Exchange {
                 retry_after: None,
             });
         }
+    }
+
+    /// Gives up a reply that has begun and then fallen silent for too long; whether it has. Envoy's own timer for
+    /// this never strikes once the one for the first token has.
+    pub fn give_up_if_silent(&mut self, now: Timestamp) -> bool {
+        let begun = matches!(
+            self.attempts.last(),
+            Some(Tried {
+                end: End::Accepted { .. },
+                ..
+            })
+        );
+        let silent_ms = now.millis_since(self.progress.last_byte);
+        let silent = begun
+            && self.progress.ending == Ending::Open
+            && silent_ms > self.config.idle_timeout_ms;
+        if silent {
+            self.progress.ending = Ending::Failed;
+        }
+        silent
     }
 
     /// `alpha 429, beta connection`: what was tried, for messages.

@@ -39,6 +39,7 @@ pub(crate) fn config() -> Gateway {
     keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
     Gateway {
         body_bytes_max: 200_000,
+        idle_timeout_ms: 10_000,
         providers: vec![provider("alpha"), provider("beta")],
         models: vec![Model {
             name: "small".to_owned(),

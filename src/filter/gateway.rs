@@ -47,6 +47,8 @@ enum Completeness {
 /// One request.
 pub(crate) struct Stream {
     settings: Rc<Settings>,
+    /// The host's number of it.
+    context: u32,
     admission: Admission,
     head: RawHead,
     meeting: Option<(String, Handle)>,
@@ -59,10 +61,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(settings: Rc<Settings>) -> Self {
+    pub(crate) fn new(settings: Rc<Settings>, context: u32) -> Self {
         let admission = Admission::new(Rc::clone(&settings.config));
         Self {
             settings,
+            context,
             admission,
             head: RawHead::default(),
             meeting: None,
@@ -132,6 +135,7 @@ impl Stream {
         let shared = Shared {
             exchange,
             head: std::mem::take(&mut self.head),
+            context: self.context,
         };
         let sent = first
             .zip(meeting::open(kind, shared))

@@ -10,7 +10,7 @@
 
 use std::ptr;
 
-use proxy_wasm::types::{BufferType, MapType, MetricType};
+use proxy_wasm::types::{BufferType, MapType, MetricType, StreamType};
 use tollgate_core::head::Head;
 use tollgate_core::units::Timestamp;
 
@@ -79,6 +79,9 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(now: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -320,6 +323,22 @@ fn serialised(headers: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
+/// From now on the plugin is called this often, in every worker.
+pub(crate) fn tick_every(millis: u32) {
+    // SAFETY: there are no pointers.
+    let _ = unsafe { proxy_set_tick_period_milliseconds(millis) };
+}
+
+/// Breaks off the reply to this request: what the caller has got so far is all there is. Not for the request
+/// that is being worked on.
+pub(crate) fn break_off(context: u32) {
+    // SAFETY: there are no pointers.
+    let _ = unsafe {
+        proxy_set_effective_context(context);
+        proxy_close_stream(number(StreamType::HttpResponse))
+    };
+}
+
 /// Envoy's clock.
 pub(crate) fn now() -> Timestamp {
     let mut now = 0;
@@ -369,6 +388,13 @@ impl Numbered for MapType {
 }
 
 impl Numbered for BufferType {
+    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
+    fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl Numbered for StreamType {
     #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
     fn number(self) -> u32 {
         self as u32

@@ -23,6 +23,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Root { role: Role::Unconfigured }));
 }}
 
+/// How often streams are looked at for silence.
+const TICK_MS: u32 = 250;
+
 /// One plugin as Envoy configured it.
 struct Root {
     role: Role,
@@ -42,6 +45,7 @@ impl RootContext for Root {
         match serde_json::from_slice::<Plugin>(&bytes) {
             Ok(Plugin::Gateway(config)) => {
                 self.role = Role::Gateway(Rc::new(gateway::Settings::new(config)));
+                host::tick_every(TICK_MS);
                 true
             }
             Ok(Plugin::Attempt(place)) => {
@@ -57,10 +61,19 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+    fn on_tick(&mut self) {
+        for context in meeting::fallen_silent(host::now()) {
+            host::break_off(context);
+        }
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         match &self.role {
             Role::Unconfigured => None,
-            Role::Gateway(settings) => Some(Box::new(gateway::Stream::new(Rc::clone(settings)))),
+            Role::Gateway(settings) => {
+                let settings = Rc::clone(settings);
+                Some(Box::new(gateway::Stream::new(settings, context_id)))
+            }
             Role::Attempt(place) => Some(Box::new(attempt::Stream::new(Rc::clone(place)))),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tollgate_core::handoff::Exchange;
+use tollgate_core::units::Timestamp;
 
 use crate::host::{self, RawHead};
 
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) exchange: Exchange,
     /// The head as the caller sent it, to start each attempt from.
     pub(crate) head: RawHead,
+    /// The host's number of the gateway role's stream.
+    pub(crate) context: u32,
 }
 
 /// Held by the gateway role for as long as its request lives, and by each attempt while it runs.
@@ -56,6 +59,26 @@ pub(crate) fn open(kind: char, shared: Shared) -> Option<(String, Handle)> {
 pub(crate) fn find(name: &[u8]) -> Option<Handle> {
     let name = std::str::from_utf8(name).ok()?;
     TABLE.with(|table| table.try_borrow().ok()?.waiting.get(name).map(Rc::clone))
+}
+
+/// Breaking off more than this in one callback would nest the host's callbacks too deep.
+const BROKEN_OFF_MAX: usize = 64;
+
+/// The streams whose providers have fallen silent for too long; the rest of them next time.
+pub(crate) fn fallen_silent(now: Timestamp) -> Vec<u32> {
+    TABLE.with(|table| {
+        let Ok(table) = table.try_borrow() else {
+            return Vec::new();
+        };
+        let silent = table.waiting.values().filter_map(|handle| {
+            let mut shared = handle.try_borrow_mut().ok()?;
+            shared
+                .exchange
+                .give_up_if_silent(now)
+                .then_some(shared.context)
+        });
+        silent.take(BROKEN_OFF_MAX).collect()
+    })
 }
 
 /// The request is over.

@@ -58,6 +58,7 @@ fn everything() -> Checked {
     Checked {
         gateway: Gateway {
             body_bytes_max: 32 * 1024 * 1024,
+            idle_timeout_ms: 15_000,
             providers: names.map(provider).to_vec(),
             models: vec![Model {
                 name: "it's a \"model\": with # everything".to_owned(),
@@ -68,7 +69,6 @@ fn everything() -> Checked {
         deployment: Deployment {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-            idle_timeout_ms: 15_500,
             access_log: AccessLog::File(PathBuf::from("/dev/null")),
             upstreams: upstreams.map(upstream).to_vec(),
         },

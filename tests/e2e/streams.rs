@@ -339,3 +339,19 @@ fn a_long_stream_arrives_whole() {
     assert_eq!(stream.end(), Some(End::Complete));
     assert_eq!(gateway.record()["tokens"]["output"], 5_000);
 }
+
+#[test]
+fn a_stream_that_falls_silent_is_given_up() {
+    let gateway = Gateway::start("impatient.yaml");
+    let alpha = gateway.provider("alpha");
+    alpha.next(Scripted::text("one two three four").breaks("stall@2"));
+    let mut stream = ask(&gateway).stream();
+    assert_eq!(stream.text(), "one two");
+    assert!(matches!(stream.end(), Some(End::Closed | End::Reset)));
+    assert_eq!(gateway.record()["end"], "cut");
+    let left = |seen: &[Seen]| seen[0].ending == Ending::ClientLeft;
+    assert!(
+        alpha.wait(PATIENCE, left).is_ok(),
+        "nobody listens any more"
+    );
+}

@@ -7,7 +7,7 @@ pub(crate) const GATEWAY: i32 = 1;
 pub(crate) const ATTEMPT: i32 = 2;
 
 const CONFIGURATION: &str = r#"{
-  "role": "gateway", "body_bytes_max": 8388608,
+  "role": "gateway", "body_bytes_max": 8388608, "idle_timeout_ms": 10000,
   "providers": [
     {"name": "alpha", "dialect": "openai", "cluster": "tollgate-alpha", "authority": "alpha.example", "path": "/v1",
      "first_token_timeout_ms": 5000, "reply_timeout_ms": 600000},

@@ -115,6 +115,11 @@ fn link(linker: &mut Linker<World>) -> Result<(), wasmi::Error> {
     )?;
     linker.func_wrap(
         ENV,
+        "proxy_set_tick_period_milliseconds",
+        |_: Called<'_>, _: u32| OK,
+    )?;
+    linker.func_wrap(
+        ENV,
         "proxy_get_current_time_nanoseconds",
         |mut caller: Called<'_>, at: i32| {
             count(&mut caller, "now");

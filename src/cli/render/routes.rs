@@ -12,7 +12,7 @@ const PATIENCE_MS: u64 = 60_000;
 
 /// The routes of the outer listener: a streamed exchange, and everything else.
 pub(super) fn outer(checked: &Checked, options: &Options) -> String {
-    let idle_ms = checked.deployment.idle_timeout_ms;
+    let idle_ms = checked.gateway.idle_timeout_ms;
     // Envoy's clock for silence runs before the first token as well: let it not strike before the
     // filter's own, which is each provider's.
     let first_tokens = checked.gateway.providers.iter();

@@ -26,6 +26,7 @@ fn example() -> Checked {
     Checked {
         gateway: Gateway {
             body_bytes_max: 4 * 1024 * 1024,
+            idle_timeout_ms: 15_000,
             providers: vec![provider("alpha"), provider("beta"), provider("local")],
             models: vec![Model {
                 name: "it's \"small\"".to_owned(),
@@ -36,7 +37,6 @@ fn example() -> Checked {
         deployment: Deployment {
             listen: SocketAddr::from(([127, 0, 0, 1], 10_000)),
             admin: SocketAddr::from(([127, 0, 0, 1], 9_901)),
-            idle_timeout_ms: 15_000,
             access_log: AccessLog::Stdout,
             upstreams: vec![
                 hosted(

@@ -103,7 +103,6 @@ mod tests {
             deployment: Deployment {
                 listen: "0.0.0.0:10000".parse().unwrap(),
                 admin: "127.0.0.1:9901".parse().unwrap(),
-                idle_timeout_ms: 1,
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
             },

@@ -383,6 +383,22 @@ fn an_error_after_the_first_token_is_passed_on_and_remembered() {
     assert_eq!(world.exchange.progress.ending, Ending::Failed);
 }
 
+#[test]
+fn a_reply_that_falls_silent_is_given_up_once() {
+    let mut world = World::new(STREAM);
+    world.head(&EVENTS, Follows::More);
+    assert!(!world.exchange.give_up_if_silent(at(60_000)), "not begun");
+    world.body(WORD, Follows::More);
+    for (millis, want) in [(10_009, false), (10_010, true), (20_000, false)] {
+        assert_eq!(world.exchange.give_up_if_silent(at(millis)), want);
+    }
+    assert_eq!(world.exchange.progress.ending, Ending::Failed);
+    let mut world = World::new(STREAM);
+    world.head(&EVENTS, Follows::More);
+    world.body(&[WORD, DONE].concat(), Follows::More);
+    assert!(!world.exchange.give_up_if_silent(at(60_000)), "complete");
+}
+
 proptest! {
     #[test]
     fn where_a_reply_is_cut_does_not_matter(

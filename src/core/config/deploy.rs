@@ -24,8 +24,6 @@ pub struct Deployment {
     pub listen: SocketAddr,
     /// Envoy's own admin interface.
     pub admin: SocketAddr,
-    /// How long a running stream may be silent.
-    pub idle_timeout_ms: u64,
     /// Where the line per request goes.
     pub access_log: AccessLog,
     /// One for each of [`Gateway::providers`], in the same order.

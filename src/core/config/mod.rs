@@ -32,6 +32,8 @@ pub enum Plugin {
 pub struct Gateway {
     /// The largest request body that is read.
     pub body_bytes_max: u64,
+    /// How long a running stream may be silent.
+    pub idle_timeout_ms: u64,
     /// Referred to by position from [`Target::provider`].
     pub providers: Vec<Provider>,
     /// Sorted by name.

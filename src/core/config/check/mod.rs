@@ -38,6 +38,9 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
         body_bytes_max: listen.map_or(BODY_BYTES, |listen| listen.max_body.value_or(BODY_BYTES)),
+        idle_timeout_ms: listen.map_or(IDLE_TIMEOUT_MS, |listen| {
+            listen.idle_timeout.value_or(IDLE_TIMEOUT_MS)
+        }),
         providers,
         models,
         keys,
@@ -46,9 +49,6 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let deployment = Deployment {
         listen: addresses.listen,
         admin: addresses.admin,
-        idle_timeout_ms: listen.map_or(IDLE_TIMEOUT_MS, |listen| {
-            listen.idle_timeout.value_or(IDLE_TIMEOUT_MS)
-        }),
         access_log: access_log(written, &mut problems),
         upstreams,
     };
