@@ -4,7 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::{Answer, Refusal};
 
+pub mod accents;
+pub mod ask;
+pub mod chat;
+pub mod event;
+pub mod figures;
+pub mod gaps;
+pub mod json;
 pub mod openai;
+pub mod path;
+pub mod reply;
+pub mod speak;
+pub mod sse_reader;
+pub mod writer;
 
 /// What a client or a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

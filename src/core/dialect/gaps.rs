@@ -1,0 +1,160 @@
+//! What a target cannot express: said by name, never dropped in silence.
+
+use crate::dialect::chat::Chat;
+use crate::refusal::Refusal;
+
+/// What to do with a parameter that the target cannot express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// The request does not go to this target.
+    Refuse,
+    /// It goes without, and that is recorded.
+    Drop,
+}
+
+/// A parameter that is not expressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// By the caller's name for it.
+    pub parameter: String,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Everything the target cannot express.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untranslatable {
+    /// The target's dialect.
+    pub target: &'static str,
+    /// At least one.
+    pub gaps: Vec<Gap>,
+}
+
+/// More are counted, not listed.
+const LISTED_MAX: usize = 32;
+
+/// Fields of clients' dialects that change no answer.
+const ADVICE: &[&str] = &[
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "store",
+];
+
+/// Collects while a request is written.
+#[derive(Debug)]
+pub struct Gaps {
+    target: &'static str,
+    policy: Policy,
+    lost: Vec<Gap>,
+    /// What only advises: caches, billing notes. The answer is the same without.
+    advice: Vec<Gap>,
+}
+
+impl Gaps {
+    /// None yet.
+    pub fn new(target: &'static str, policy: Policy) -> Self {
+        Self {
+            target,
+            policy,
+            lost: Vec::new(),
+            advice: Vec::new(),
+        }
+    }
+
+    /// The answer would be another one without it.
+    pub fn lost(&mut self, parameter: impl Into<String>, why: &'static str) {
+        push(&mut self.lost, parameter.into(), why);
+    }
+
+    /// Everything that was lost already when the request was understood.
+    pub fn inherit(&mut self, chat: &Chat, why: &'static str) {
+        for path in &chat.unread {
+            self.lost(path.as_str(), why);
+        }
+    }
+
+    /// Fields that only the client's own dialect knows. Those that only advise are never refused.
+    pub fn extras(&mut self, chat: &Chat) {
+        for extra in &chat.extras {
+            if ADVICE.contains(&extra.name.as_str()) {
+                self.advice(extra.name.as_str(), "this provider has no such parameter");
+            } else {
+                self.lost(extra.name.as_str(), "this provider has no such parameter");
+            }
+        }
+    }
+
+    /// The answer is the same without it: recorded, never refused.
+    pub fn advice(&mut self, parameter: impl Into<String>, why: &'static str) {
+        push(&mut self.advice, parameter.into(), why);
+    }
+
+    /// What was dropped, or that nothing may be.
+    pub fn settle(self) -> Result<Vec<Gap>, Untranslatable> {
+        if self.policy == Policy::Refuse && !self.lost.is_empty() {
+            return Err(Untranslatable {
+                target: self.target,
+                gaps: self.lost,
+            });
+        }
+        let mut dropped = self.lost;
+        dropped.extend(self.advice);
+        Ok(dropped)
+    }
+}
+
+fn push(list: &mut Vec<Gap>, parameter: String, why: &'static str) {
+    let known = list.iter().any(|gap| gap.parameter == parameter);
+    if !known && list.len() < LISTED_MAX {
+        list.push(Gap { parameter, why });
+    }
+}
+
+impl Untranslatable {
+    /// As the caller is told, if no other target takes it.
+    pub fn refusal(&self) -> Refusal {
+        let list: Vec<String> = self
+            .gaps
+            .iter()
+            .map(|gap| format!("`{}` ({})", gap.parameter, gap.why))
+            .collect();
+        Refusal {
+            status: 400,
+            code: "untranslatable_parameter",
+            param: None,
+            message: format!(
+                "The provider behind this model speaks `{}`, which cannot express {}. Leave it out, or ask for \
+                 another model.",
+                self.target,
+                list.join(", ")
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_refused_or_listed_and_advice_is_only_listed() {
+        let collect = |policy| {
+            let mut gaps = Gaps::new("anthropic", policy);
+            gaps.advice("prompt_cache_key", "it has none");
+            gaps.lost("seed", "it has none");
+            gaps.lost("seed", "it has none");
+            gaps.settle()
+        };
+        let dropped = collect(Policy::Drop).unwrap();
+        let names: Vec<_> = dropped.iter().map(|gap| gap.parameter.as_str()).collect();
+        assert_eq!(names, ["seed", "prompt_cache_key"]);
+        let refusal = collect(Policy::Refuse).unwrap_err().refusal();
+        assert_eq!(refusal.code, "untranslatable_parameter");
+        assert!(
+            refusal.message.contains("`seed` (it has none)"),
+            "{refusal:?}"
+        );
+        assert!(!refusal.message.contains("prompt_cache_key"), "{refusal:?}");
+    }
+}

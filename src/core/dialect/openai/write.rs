@@ -1,0 +1,489 @@
+//! A chat completion request, written for OpenAI or one of its accents.
+
+use crate::dialect::accents::{
+    Accent, Developer, LimitField, Path, ReasoningField, StreamUsage, Thoughts,
+};
+use crate::dialect::chat::{
+    Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, Tool, ToolCall,
+    ToolChoice,
+};
+use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
+use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::writer::{Writer, object};
+
+/// Parameters without which the answer is the same.
+const ADVICE: &[&str] = &["user", "metadata"];
+
+/// Writes a request.
+pub fn write(
+    accent: &Accent,
+    chat: &Chat,
+    target: &Target<'_>,
+    policy: Policy,
+) -> Result<Written, Untranslatable> {
+    let mut gaps = Gaps::new(accent.name, policy);
+    gaps.inherit(chat, "this field of the message has no neutral meaning");
+    let body = object(|o| {
+        o.key("model").text(target.model);
+        o.key("messages").list(|list| {
+            for (at, message) in chat.messages.iter().enumerate() {
+                messages(list, accent, message, at, &mut gaps);
+            }
+        });
+        tools(o, accent, chat, &mut gaps);
+        sampling(o, accent, chat, &mut gaps);
+        format(o, accent, chat, &mut gaps);
+        reasoning(o, accent, chat, &mut gaps);
+        if streams(chat) {
+            o.key("stream").truth(true);
+            if accent.stream_usage == StreamUsage::Asked {
+                o.key("stream_options").object(|o| {
+                    o.key("include_usage").truth(true);
+                });
+            }
+        }
+        if chat.dialect == "openai" {
+            for extra in &chat.extras {
+                o.key(&extra.name).raw(&extra.json);
+            }
+        } else {
+            gaps.extras(chat);
+        }
+    });
+    Ok(Written {
+        body,
+        path: path(accent, target),
+        headers: Vec::new(),
+        dropped: gaps.settle()?,
+    })
+}
+
+fn path(accent: &Accent, target: &Target<'_>) -> String {
+    match accent.path {
+        Path::Plain => "/chat/completions".to_owned(),
+        Path::Deployments { api_version } => format!(
+            "/openai/deployments/{}/chat/completions?api-version={}",
+            crate::dialect::path::segment(target.model),
+            crate::dialect::path::segment(target.api_version.unwrap_or(api_version)),
+        ),
+    }
+}
+
+impl Accent {
+    /// Whether a parameter can be said; if not, that is noted.
+    fn takes(&self, name: &'static str, gaps: &mut Gaps) -> bool {
+        const WHY: &str = "this provider does not take it";
+        if !self.lacks.contains(&name) {
+            return true;
+        }
+        if ADVICE.contains(&name) {
+            gaps.advice(name, WHY);
+        } else {
+            gaps.lost(name, WHY);
+        }
+        false
+    }
+}
+
+fn sampling(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
+    let limit = match accent.limit {
+        LimitField::MaxTokens => "max_tokens",
+        LimitField::MaxCompletionTokens => "max_completion_tokens",
+    };
+    o.whole_field(limit, chat.output_max);
+    temperature(o, accent, chat, gaps);
+    for (name, number) in [
+        ("top_p", &chat.top_p),
+        ("frequency_penalty", &chat.frequency_penalty),
+        ("presence_penalty", &chat.presence_penalty),
+    ] {
+        if let Some(number) = number
+            && accent.takes(name, gaps)
+        {
+            o.key(name).raw(number.as_str());
+        }
+    }
+    if let Some(seed) = &chat.seed
+        && accent.takes("seed", gaps)
+    {
+        o.key(accent.seed).raw(seed.as_str());
+    }
+    if let Some(n) = chat.n
+        && (n == 1 || accent.takes("n", gaps))
+    {
+        o.key("n").whole(n);
+    }
+    if let Some(top_k) = chat.top_k {
+        if accent.also.contains(&"top_k") {
+            o.key("top_k").whole(top_k);
+        } else {
+            gaps.lost("top_k", "this provider does not take it");
+        }
+    }
+    if !chat.stop.is_empty() {
+        o.key("stop")
+            .list(|list| chat.stop.iter().for_each(|stop| list.text(stop)));
+    }
+    if let Some(top) = chat.logprobs
+        && accent.takes("logprobs", gaps)
+    {
+        o.key("logprobs").truth(true);
+        if top > 0 {
+            o.key("top_logprobs").whole(top);
+        }
+    }
+    if let Some(user) = &chat.user
+        && accent.takes("user", gaps)
+    {
+        o.key("user").text(user);
+    }
+    if let Some(metadata) = &chat.metadata
+        && accent.takes("metadata", gaps)
+    {
+        o.key("metadata").raw(metadata);
+    }
+}
+
+fn temperature(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
+    let Some(temperature) = &chat.temperature else {
+        return;
+    };
+    let (limit, most) = match accent.temperature_tenths_max {
+        ..=10 => (1.0, "1"),
+        11..=15 => (1.5, "1.5"),
+        16.. => (2.0, "2"),
+    };
+    let text = if temperature.is_above(limit) {
+        gaps.lost(
+            "temperature",
+            "it is higher than this provider goes; the highest stands for it",
+        );
+        most
+    } else {
+        temperature.as_str()
+    };
+    o.key("temperature").raw(text);
+}
+
+fn reasoning(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
+    let wanted = chat.reasoning;
+    match accent.reasoning {
+        ReasoningField::Effort => {
+            if let Some(effort) = wanted.in_words() {
+                o.key("reasoning_effort").text(effort.word());
+            }
+        }
+        ReasoningField::Object => match (wanted.effort, wanted.thinking) {
+            (Some(effort), _) => o
+                .key("reasoning")
+                .object(|o| o.key("effort").text(effort.word())),
+            (None, Thinking::Budget(budget)) => o
+                .key("reasoning")
+                .object(|o| o.key("max_tokens").whole(budget)),
+            (None, Thinking::Off) => o.key("reasoning").object(|o| o.key("enabled").truth(false)),
+            (None, Thinking::Adaptive) => {
+                o.key("reasoning").object(|o| o.key("enabled").truth(true))
+            }
+            (None, Thinking::Unsaid) => {}
+        },
+        ReasoningField::Switch => {
+            let off = wanted.in_words() == Some(Effort::None);
+            if off || wanted.in_words().is_some() || wanted.thinking == Thinking::Adaptive {
+                let word = if off { "disabled" } else { "enabled" };
+                o.key("thinking").object(|o| o.key("type").text(word));
+            }
+            if !off && wanted.in_words().is_some() {
+                gaps.advice(
+                    "reasoning_effort",
+                    "thinking is on or off here, not more or less",
+                );
+            }
+        }
+        ReasoningField::Nothing => {
+            if wanted.in_words().is_some() {
+                gaps.lost("reasoning_effort", "this provider does not take it");
+            }
+        }
+    }
+}
+
+fn format(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
+    match &chat.format {
+        Format::Text => {}
+        Format::JsonObject => o
+            .key("response_format")
+            .object(|o| o.key("type").text("json_object")),
+        Format::JsonSchema { .. } if accent.lacks.contains(&"json_schema") => {
+            gaps.lost(
+                "response_format",
+                "this provider knows JSON, but no schemas for it",
+            );
+        }
+        Format::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        } => o.key("response_format").object(|o| {
+            o.key("type").text("json_schema");
+            o.key("json_schema").object(|o| {
+                o.key("name").text(name);
+                o.text_field("description", description.as_deref());
+                o.key("schema").raw(schema);
+                if let Some(strict) = strict {
+                    o.key("strict").truth(*strict);
+                }
+            });
+        }),
+    }
+}
+
+fn tools(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
+    if !chat.tools.is_empty() {
+        o.key("tools")
+            .list(|list| chat.tools.iter().for_each(|one| tool(list, one)));
+        if chat.tools.iter().any(|tool| tool.cache_mark.is_some()) {
+            gaps.advice("tools.cache_control", "this provider caches by itself");
+        }
+    }
+    if let Some(choice) = &chat.tool_choice
+        && (*choice == ToolChoice::Auto || accent.takes("tool_choice", gaps))
+    {
+        let o = o.key("tool_choice");
+        match choice {
+            ToolChoice::Auto => o.text("auto"),
+            ToolChoice::None => o.text("none"),
+            ToolChoice::Required => o.text(accent.required),
+            ToolChoice::Named(name) => o.object(|o| {
+                o.key("type").text("function");
+                o.key("function").object(|o| o.key("name").text(name));
+            }),
+        }
+    }
+    if let Some(parallel) = chat.parallel_tool_calls
+        && (parallel || accent.takes("parallel_tool_calls", gaps))
+        && !chat.tools.is_empty()
+    {
+        o.key("parallel_tool_calls").truth(parallel);
+    }
+}
+
+fn tool(list: &mut Writer<'_>, tool: &Tool) {
+    list.object(|o| {
+        o.key("type").text("function");
+        o.key("function").object(|o| {
+            o.key("name").text(&tool.name);
+            o.text_field("description", tool.description.as_deref());
+            o.raw_field("parameters", tool.schema.as_deref());
+            if let Some(strict) = tool.strict {
+                o.key("strict").truth(strict);
+            }
+        });
+    });
+}
+
+/// Results of tools are messages of their own here, before what the user says beside them.
+fn messages(list: &mut Writer<'_>, accent: &Accent, message: &Message, at: usize, gaps: &mut Gaps) {
+    let mut rest = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::ToolResult { id, parts, outcome } => {
+                tool_result(list, (id, parts, *outcome), at, gaps);
+            }
+            Part::CacheMark(_) => {
+                gaps.advice("messages.cache_control", "this provider caches by itself")
+            }
+            Part::Text(_)
+            | Part::Image { .. }
+            | Part::Document { .. }
+            | Part::Audio { .. }
+            | Part::Refusal(_)
+            | Part::Thinking { .. }
+            | Part::SealedThinking(_)
+            | Part::ToolCall(_) => rest.push(part),
+        }
+    }
+    if rest.is_empty() && !message.parts.is_empty() {
+        return;
+    }
+    list.object(|o| {
+        o.key("role").text(match (message.role, accent.developer) {
+            (Role::System, _) | (Role::Developer, Developer::IsSystem) => "system",
+            (Role::Developer, Developer::Known) => "developer",
+            (Role::User, _) => "user",
+            (Role::Assistant, _) => "assistant",
+        });
+        o.text_field("name", message.name.as_deref());
+        if message.role == Role::Assistant {
+            said(o, accent, &rest, gaps);
+        } else {
+            content(o, &rest, at, gaps);
+        }
+    });
+}
+
+fn tool_result(
+    list: &mut Writer<'_>,
+    (id, parts, outcome): (&str, &[Part], Outcome),
+    at: usize,
+    gaps: &mut Gaps,
+) {
+    list.object(|o| {
+        o.key("role").text("tool");
+        o.key("tool_call_id").text(id);
+        let mut text = String::new();
+        for part in parts {
+            if let Part::Text(more) | Part::Refusal(more) = part {
+                text.push_str(more);
+            } else if !matches!(part, Part::CacheMark(_)) {
+                gaps.lost(
+                    format!("messages[{at}] tool result"),
+                    "results of tools are only text here",
+                );
+            }
+        }
+        o.key("content").text(&text);
+    });
+    if outcome == Outcome::Failed {
+        gaps.advice(
+            format!("messages[{at}].is_error"),
+            "a result has no such mark here; its words stand",
+        );
+    }
+}
+
+/// One text stands alone: every accent takes a string, not every one a list.
+fn content(o: &mut Writer<'_>, parts: &[&Part], at: usize, gaps: &mut Gaps) {
+    let o = o.key("content");
+    match parts {
+        [] => o.text(""),
+        [Part::Text(text)] => o.text(text),
+        parts => o.list(|list| {
+            for part in parts {
+                content_part(list, part, at, gaps);
+            }
+        }),
+    }
+}
+
+fn content_part(list: &mut Writer<'_>, part: &Part, at: usize, gaps: &mut Gaps) {
+    let mut lost = |what: &str, why| gaps.lost(format!("messages[{at}] {what}"), why);
+    match part {
+        Part::Text(text) => list.object(|o| {
+            o.key("type").text("text");
+            o.key("text").text(text);
+        }),
+        Part::Image { source, detail } => match address(source) {
+            Some(url) => list.object(|o| {
+                o.key("type").text("image_url");
+                o.key("image_url").object(|o| {
+                    o.key("url").text(&url);
+                    o.text_field("detail", detail.as_deref());
+                });
+            }),
+            None => lost("image", "files of another provider are not known here"),
+        },
+        Part::Document { source, name } => match source {
+            Source::Text(text) => list.object(|o| {
+                o.key("type").text("text");
+                o.key("text").text(text);
+            }),
+            Source::Data { .. } | Source::File(_) => list.object(|o| {
+                o.key("type").text("file");
+                o.key("file").object(|o| {
+                    if let Source::File(id) = source {
+                        o.key("file_id").text(id);
+                    } else {
+                        let name = name.as_deref().unwrap_or("document.pdf");
+                        o.key("filename").text(name);
+                        o.text_field("file_data", address(source).as_deref());
+                    }
+                });
+            }),
+            Source::Url(_) => lost(
+                "document",
+                "documents are sent as data here, not by address",
+            ),
+        },
+        Part::Audio { format, data } => list.object(|o| {
+            o.key("type").text("input_audio");
+            o.key("input_audio").object(|o| {
+                o.key("data").text(data);
+                o.key("format").text(format);
+            });
+        }),
+        Part::Refusal(text) => list.object(|o| {
+            o.key("type").text("refusal");
+            o.key("refusal").text(text);
+        }),
+        Part::ToolResult { .. } => lost("tool result", "it stands within another result"),
+        Part::Thinking { .. } | Part::SealedThinking(_) | Part::ToolCall(_) => {
+            lost("tool call or thought", "only the model says these");
+        }
+        Part::CacheMark(_) => {
+            gaps.advice("messages.cache_control", "this provider caches by itself");
+        }
+    }
+}
+
+fn address(source: &Source) -> Option<String> {
+    match source {
+        Source::Url(url) => Some(url.clone()),
+        Source::Data { media, base64 } => Some(format!("data:{media};base64,{base64}")),
+        Source::Text(_) | Source::File(_) => None,
+    }
+}
+
+/// What the model said earlier.
+fn said(o: &mut Writer<'_>, accent: &Accent, parts: &[&Part], gaps: &mut Gaps) {
+    let (mut text, mut thought, mut refusal) = (None, String::new(), None);
+    let mut calls: Vec<&ToolCall> = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text(more) => text.get_or_insert_with(String::new).push_str(more),
+            Part::Thinking { text, .. } => thought.push_str(text),
+            Part::Refusal(more) => refusal.get_or_insert_with(String::new).push_str(more),
+            Part::ToolCall(call) => calls.push(call),
+            Part::SealedThinking(_) => gaps.advice(
+                "messages.thinking_blocks",
+                "sealed thoughts are only taken back by who sealed them",
+            ),
+            Part::Image { .. }
+            | Part::Document { .. }
+            | Part::Audio { .. }
+            | Part::ToolResult { .. }
+            | Part::CacheMark(_) => {
+                gaps.lost("messages.content", "the model itself only says text here");
+            }
+        }
+    }
+    match &text {
+        Some(text) => o.key("content").text(text),
+        None if calls.is_empty() && refusal.is_none() => o.key("content").text(""),
+        None => o.key("content").null(),
+    }
+    o.text_field("refusal", refusal.as_deref());
+    match accent.thoughts {
+        _ if thought.is_empty() => {}
+        Thoughts::Back => o.key("reasoning_content").text(&thought),
+        Thoughts::Kept => gaps.advice(
+            "messages.reasoning_content",
+            "thoughts are not given back to this provider",
+        ),
+    }
+    if calls.is_empty() {
+        return;
+    }
+    o.key("tool_calls").list(|list| {
+        for call in calls {
+            list.object(|o| {
+                o.key("id").text(&call.id);
+                o.key("type").text("function");
+                o.key("function").object(|o| {
+                    o.key("name").text(&call.name);
+                    o.key("arguments").text(&call.arguments);
+                });
+            });
+        }
+    });
+}
