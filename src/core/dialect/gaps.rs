@@ -1,6 +1,6 @@
 //! What a target cannot express: said by name, never dropped in silence.
 
-use crate::dialect::chat::Chat;
+use crate::dialect::chat::{Chat, Number};
 use crate::refusal::Refusal;
 
 /// What to do with a parameter that the target cannot express.
@@ -41,6 +41,9 @@ const ADVICE: &[&str] = &[
     "store",
 ];
 
+/// Why a file cannot be named.
+pub const OTHERS_FILE: &str = "it lies with another provider; send the data itself";
+
 /// Collects while a request is written.
 #[derive(Debug)]
 pub struct Gaps {
@@ -49,6 +52,14 @@ pub struct Gaps {
     lost: Vec<Gap>,
     /// What only advises: caches, billing notes. The answer is the same without.
     advice: Vec<Gap>,
+    files: Files,
+}
+
+/// Whether names of files that the caller uploaded mean something to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    Unknown,
+    Known,
 }
 
 impl Gaps {
@@ -59,12 +70,23 @@ impl Gaps {
             policy,
             lost: Vec::new(),
             advice: Vec::new(),
+            files: Files::Unknown,
         }
     }
 
     /// The answer would be another one without it.
     pub fn lost(&mut self, parameter: impl Into<String>, why: &'static str) {
         push(&mut self.lost, parameter.into(), why);
+    }
+
+    /// The caller's files lie with this very provider.
+    pub fn keep_files(&mut self) {
+        self.files = Files::Known;
+    }
+
+    /// Whether they do.
+    pub fn keeps_files(&self) -> bool {
+        self.files == Files::Known
     }
 
     /// Everything that was lost already when the request was understood.
@@ -81,6 +103,32 @@ impl Gaps {
                 self.advice(extra.name.as_str(), "this provider has no such parameter");
             } else {
                 self.lost(extra.name.as_str(), "this provider has no such parameter");
+            }
+        }
+    }
+
+    /// Parameters that the target does not have: lost, unless they ask for what it does anyway.
+    pub fn unless_default(&mut self, chat: &Chat, lacks: &[&'static str]) {
+        let zero = |number: &Option<Number>| {
+            number
+                .as_ref()
+                .is_some_and(|number| !number.is_within(0.0, 0.0))
+        };
+        for name in lacks {
+            let said = match *name {
+                "n" => chat.n.is_some_and(|n| n != 1),
+                "seed" => chat.seed.is_some(),
+                "frequency_penalty" => zero(&chat.frequency_penalty),
+                "presence_penalty" => zero(&chat.presence_penalty),
+                "logprobs" => chat.logprobs.is_some(),
+                "top_k" => chat.top_k.is_some(),
+                "parallel_tool_calls" => {
+                    chat.parallel_tool_calls == Some(false) && !chat.tools.is_empty()
+                }
+                _ => false,
+            };
+            if said {
+                self.lost(*name, "this provider has no such parameter");
             }
         }
     }

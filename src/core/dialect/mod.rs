@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::refusal::{Answer, Refusal};
 
 pub mod accents;
+pub mod anthropic;
 pub mod ask;
 pub mod chat;
 pub mod event;
 pub mod figures;
 pub mod gaps;
+pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod path;

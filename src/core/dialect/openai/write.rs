@@ -1,13 +1,13 @@
 //! A chat completion request, written for OpenAI or one of its accents.
 
 use crate::dialect::accents::{
-    Accent, Developer, LimitField, Path, ReasoningField, StreamUsage, Thoughts,
+    Accent, Developer, LimitField, OPENAI, Path, ReasoningField, StreamUsage, Thoughts,
 };
 use crate::dialect::chat::{
     Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, Tool, ToolCall,
     ToolChoice,
 };
-use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
+use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
 use crate::dialect::speak::{Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
 
@@ -22,6 +22,9 @@ pub fn write(
     policy: Policy,
 ) -> Result<Written, Untranslatable> {
     let mut gaps = Gaps::new(accent.name, policy);
+    if *accent == OPENAI && chat.dialect.starts_with("openai") {
+        gaps.keep_files();
+    }
     gaps.inherit(chat, "this field of the message has no neutral meaning");
     let body = object(|o| {
         o.key("model").text(target.model);
@@ -367,6 +370,7 @@ fn content(o: &mut Writer<'_>, parts: &[&Part], at: usize, gaps: &mut Gaps) {
 }
 
 fn content_part(list: &mut Writer<'_>, part: &Part, at: usize, gaps: &mut Gaps) {
+    let files = gaps.keeps_files();
     let mut lost = |what: &str, why| gaps.lost(format!("messages[{at}] {what}"), why);
     match part {
         Part::Text(text) => list.object(|o| {
@@ -383,6 +387,10 @@ fn content_part(list: &mut Writer<'_>, part: &Part, at: usize, gaps: &mut Gaps) 
             }),
             None => lost("image", "files of another provider are not known here"),
         },
+        Part::Document {
+            source: Source::File(_),
+            ..
+        } if !files => lost("file_id", OTHERS_FILE),
         Part::Document { source, name } => match source {
             Source::Text(text) => list.object(|o| {
                 o.key("type").text("text");
