@@ -82,17 +82,6 @@ fn blocks(list: &mut Writer<'_>, parts: &[&Part], at: &str, gaps: &mut Gaps) {
 }
 
 fn block(list: &mut Writer<'_>, part: &Part, mark: Option<&str>, at: &str, gaps: &mut Gaps) {
-    if let Part::Image {
-        source: Source::File(_),
-        ..
-    }
-    | Part::Document {
-        source: Source::File(_),
-        ..
-    } = part
-    {
-        return gaps.lost(format!("{at} file_id"), OTHERS_FILE);
-    }
     match part {
         // Empty texts are refused there, and say nothing.
         Part::Text(text) | Part::Refusal(text) => {
@@ -104,25 +93,7 @@ fn block(list: &mut Writer<'_>, part: &Part, mark: Option<&str>, at: &str, gaps:
                 });
             }
         }
-        Part::Image { source, detail } => {
-            if detail.is_some() {
-                gaps.advice(
-                    format!("{at}.image_url.detail"),
-                    "pictures are seen in one resolution here",
-                );
-            }
-            list.object(|o| {
-                o.key("type").text("image");
-                o.key("source").object(|o| origin(o, source));
-                o.raw_field("cache_control", mark);
-            });
-        }
-        Part::Document { source, name } => list.object(|o| {
-            o.key("type").text("document");
-            o.key("source").object(|o| origin(o, source));
-            o.text_field("title", name.as_deref());
-            o.raw_field("cache_control", mark);
-        }),
+        Part::Image { .. } | Part::Document { .. } => media(list, part, mark, at, gaps),
         Part::Audio { .. } => gaps.lost(format!("{at} audio"), "it does not listen"),
         Part::Thinking {
             text,
@@ -155,6 +126,31 @@ fn block(list: &mut Writer<'_>, part: &Part, mark: Option<&str>, at: &str, gaps:
         }),
         Part::CacheMark(_) => {}
     }
+}
+
+fn media(list: &mut Writer<'_>, part: &Part, mark: Option<&str>, at: &str, gaps: &mut Gaps) {
+    let (kind, source, title) = if let Part::Image { source, detail } = part {
+        if detail.is_some() {
+            gaps.advice(
+                format!("{at}.image_url.detail"),
+                "pictures are seen in one resolution here",
+            );
+        }
+        ("image", source, None)
+    } else if let Part::Document { source, name } = part {
+        ("document", source, name.as_deref())
+    } else {
+        return;
+    };
+    if matches!(source, Source::File(_)) {
+        return gaps.lost(format!("{at} file_id"), OTHERS_FILE);
+    }
+    list.object(|o| {
+        o.key("type").text(kind);
+        o.key("source").object(|o| origin(o, source));
+        o.text_field("title", title);
+        o.raw_field("cache_control", mark);
+    });
 }
 
 fn origin(o: &mut Writer<'_>, source: &Source) {

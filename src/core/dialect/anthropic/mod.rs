@@ -2,6 +2,7 @@
 
 use crate::dialect::chat::Chat;
 use crate::dialect::event::{Complaint, Event};
+use crate::dialect::frame_reader::{FrameReader, Wrapped};
 use crate::dialect::gaps::{Policy, Untranslatable};
 use crate::dialect::reply::Reply;
 use crate::dialect::speak::{
@@ -24,6 +25,8 @@ pub enum Hosting {
     Anthropic,
     /// Google: the model stands in the path.
     Vertex,
+    /// Amazon: the model stands in the path, and events come in frames.
+    Bedrock,
 }
 
 /// A provider of this dialect.
@@ -35,6 +38,7 @@ impl Provider for Anthropic {
         match self.0 {
             Hosting::Anthropic => "anthropic",
             Hosting::Vertex => "anthropic_vertex",
+            Hosting::Bedrock => "anthropic_bedrock",
         }
     }
 
@@ -48,7 +52,10 @@ impl Provider for Anthropic {
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::<SseReader<stream::Blocks>>::default()
+        match self.0 {
+            Hosting::Anthropic | Hosting::Vertex => Box::<SseReader<stream::Blocks>>::default(),
+            Hosting::Bedrock => Box::<FrameReader<Wrapped<stream::Blocks>>>::default(),
+        }
     }
 
     fn read(&self, body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreadable> {

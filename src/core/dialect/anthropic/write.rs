@@ -41,13 +41,15 @@ pub fn write(
         match hosting {
             Hosting::Anthropic => o.key("model").text(target.model),
             Hosting::Vertex => o.key("anthropic_version").text("vertex-2023-10-16"),
+            Hosting::Bedrock => o.key("anthropic_version").text("bedrock-2023-05-31"),
         }
         o.key("max_tokens").whole(plan.max);
         conversation(o, chat, &mut gaps);
         tools(o, chat, &plan, &mut gaps);
         sampling(o, chat, &plan, &mut gaps);
         plan.write(o, chat, &mut gaps);
-        if streams(chat) {
+        // On Bedrock the path says it.
+        if streams(chat) && hosting != Hosting::Bedrock {
             o.key("stream").truth(true);
         }
     });
@@ -56,7 +58,7 @@ pub fn write(
         path: path(hosting, chat, target),
         headers: match hosting {
             Hosting::Anthropic => vec![("anthropic-version", "2023-06-01")],
-            Hosting::Vertex => Vec::new(),
+            Hosting::Vertex | Hosting::Bedrock => Vec::new(),
         },
         dropped: gaps.settle()?,
     })
@@ -74,19 +76,30 @@ fn path(hosting: Hosting, chat: &Chat, target: &Target<'_>) -> String {
             };
             format!("/models/{}:{verb}", segment(target.model))
         }
+        Hosting::Bedrock => {
+            let verb = if streams(chat) {
+                "invoke-with-response-stream"
+            } else {
+                "invoke"
+            };
+            format!("/model/{}/{verb}", segment(target.model))
+        }
     }
 }
 
 /// How to think, which decides over much else.
 #[derive(Clone, Copy, Debug)]
-struct Plan {
-    max: u64,
+pub struct Plan {
+    /// The limit of the answer.
+    pub max: u64,
     thinking: Thinking,
-    effort: Option<Effort>,
+    /// How hard, for models that are told in words.
+    pub effort: Option<Effort>,
 }
 
 impl Plan {
-    fn of(chat: &Chat, target: &Target<'_>, gaps: &mut Gaps) -> Self {
+    /// What the caller's wishes come to with this model.
+    pub fn of(chat: &Chat, target: &Target<'_>, gaps: &mut Gaps) -> Self {
         let max = output_limit(chat, target);
         let off = chat.reasoning.in_words() == Some(Effort::None);
         if off {
@@ -110,7 +123,15 @@ impl Plan {
             | (false, effort, Thinking::Budget(_)) => Self {
                 max,
                 thinking: Thinking::Adaptive,
-                effort,
+                // The least there is.
+                effort: effort.map(|effort| match effort {
+                    Effort::Minimal | Effort::None => Effort::Low,
+                    Effort::Low
+                    | Effort::Medium
+                    | Effort::High
+                    | Effort::ExtraHigh
+                    | Effort::Max => effort,
+                }),
             },
             (true, ..) => Self::counted(chat, max, gaps),
         }
@@ -158,11 +179,13 @@ impl Plan {
         }
     }
 
-    fn thinks(self) -> bool {
+    /// Whether it thinks.
+    pub fn thinks(self) -> bool {
         matches!(self.thinking, Thinking::Adaptive | Thinking::Budget(_))
     }
 
-    fn write(self, o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
+    /// Whether and how much to think.
+    pub fn write_thinking(self, o: &mut Writer<'_>) {
         match self.thinking {
             Thinking::Unsaid => {}
             Thinking::Off => o.key("thinking").object(|o| o.key("type").text("disabled")),
@@ -172,6 +195,10 @@ impl Plan {
                 o.key("budget_tokens").whole(budget);
             }),
         }
+    }
+
+    fn write(self, o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
+        self.write_thinking(o);
         let schema = match &chat.format {
             Format::Text => None,
             Format::JsonObject => {
@@ -200,12 +227,7 @@ impl Plan {
         }
         o.key("output_config").object(|o| {
             if let Some(effort) = self.effort {
-                let least = if effort == Effort::Minimal {
-                    Effort::Low
-                } else {
-                    effort
-                };
-                o.key("effort").text(least.word());
+                o.key("effort").text(effort.word());
             }
             if let Some(schema) = schema {
                 o.key("format").object(|o| {
