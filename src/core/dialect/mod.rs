@@ -10,6 +10,7 @@ pub mod ask;
 pub mod base64;
 pub mod bedrock;
 pub mod chat;
+pub mod cohere;
 pub mod event;
 pub mod figures;
 pub mod frame_reader;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod reply;
 pub mod speak;
 pub mod sse_reader;
+pub mod tables;
 pub mod writer;
 
 /// What a client or a provider speaks.

@@ -222,7 +222,7 @@ pub fn error(status: u16, body: &[u8]) -> Complaint {
     let kind = json.text_of("__type").unwrap_or_default();
     let kind = kind
         .rsplit_once('#')
-        .map_or(kind.as_ref(), |(_, kind)| kind);
+        .map_or_else(|| kind.as_ref(), |(_, kind)| kind);
     Complaint::new(&message, kind, Class::Unknown).classified(Some(status))
 }
 
