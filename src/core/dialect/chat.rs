@@ -280,8 +280,6 @@ pub struct Reasoning {
     pub thinking: Thinking,
     /// In words.
     pub effort: Option<Effort>,
-    /// Whether the thoughts are shown.
-    pub shown: Option<bool>,
 }
 
 /// Whether to think.

@@ -101,6 +101,67 @@ pub enum Event<'a> {
     Done,
 }
 
+impl Event<'_> {
+    /// How many bytes of what the model said it carries.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text { text, .. } | Self::Refusal { text, .. } | Self::Thinking { text, .. } => {
+                text.len()
+            }
+            Self::Signature {
+                signature: text, ..
+            }
+            | Self::SealedThinking { data: text, .. }
+            | Self::ToolArguments { piece: text, .. }
+            | Self::Logprobs { json: text, .. } => text.len(),
+            Self::ToolStart { name, id, .. } => name.len().saturating_add(id.len()),
+            Self::Start { .. }
+            | Self::ToolEnd { .. }
+            | Self::Finish { .. }
+            | Self::Usage(_)
+            | Self::Error(_)
+            | Self::Done => 0,
+        }
+    }
+
+    /// Which of several answers it belongs to, if to one.
+    pub fn choice(&self) -> Option<u32> {
+        match self {
+            Self::Text { choice, .. }
+            | Self::Refusal { choice, .. }
+            | Self::Thinking { choice, .. }
+            | Self::Signature { choice, .. }
+            | Self::SealedThinking { choice, .. }
+            | Self::ToolStart { choice, .. }
+            | Self::ToolArguments { choice, .. }
+            | Self::ToolEnd { choice, .. }
+            | Self::Logprobs { choice, .. }
+            | Self::Finish { choice, .. } => Some(*choice),
+            Self::Start { .. } | Self::Usage(_) | Self::Error(_) | Self::Done => None,
+        }
+    }
+
+    /// Whether the caller was waiting for it: from here on nobody else is asked.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Text { .. }
+            | Self::Refusal { .. }
+            | Self::Thinking { .. }
+            | Self::Signature { .. }
+            | Self::SealedThinking { .. }
+            | Self::ToolStart { .. }
+            | Self::ToolArguments { .. }
+            | Self::Finish { .. } => true,
+            Self::Start { .. }
+            | Self::ToolEnd { .. }
+            | Self::Logprobs { .. }
+            | Self::Usage(_)
+            | Self::Error(_)
+            | Self::Done => false,
+        }
+    }
+}
+
 /// Why an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {

@@ -1,6 +1,6 @@
 //! What a target cannot express: said by name, never dropped in silence.
 
-use crate::dialect::chat::{Chat, Number};
+use crate::dialect::chat::{Chat, Extra, Number};
 use crate::refusal::Refusal;
 
 /// What to do with a parameter that the target cannot express.
@@ -35,8 +35,10 @@ const LISTED_MAX: usize = 32;
 
 /// Fields of clients' dialects that change no answer.
 const ADVICE: &[&str] = &[
+    "include",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "reasoning.summary",
     "safety_identifier",
     "store",
 ];
@@ -98,7 +100,13 @@ impl Gaps {
 
     /// Fields that only the client's own dialect knows. Those that only advise are never refused.
     pub fn extras(&mut self, chat: &Chat) {
-        for extra in &chat.extras {
+        self.extras_except(chat, &[]);
+    }
+
+    /// The same, without those that the target knows too.
+    pub fn extras_except(&mut self, chat: &Chat, known: &[&str]) {
+        let unknown = |extra: &&Extra| !known.contains(&extra.name.as_str());
+        for extra in chat.extras.iter().filter(unknown) {
             if ADVICE.contains(&extra.name.as_str()) {
                 self.advice(extra.name.as_str(), "this provider has no such parameter");
             } else {

@@ -20,6 +20,7 @@ pub mod json;
 pub mod openai;
 pub mod path;
 pub mod reply;
+pub mod responses;
 pub mod speak;
 pub mod sse_reader;
 pub mod tables;

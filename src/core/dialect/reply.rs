@@ -1,13 +1,16 @@
 //! A whole reply, put together from events: for answers in one piece, and for protocols that repeat at the
 //! end what they streamed.
 
-use crate::dialect::event::{Complaint, Event, Finish, Report};
+use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 
 /// More answers to one request are not kept.
 const CHOICES_MAX: usize = 128;
 
 /// More pieces of one answer are not kept: a model does not say that many different things.
 const PARTS_MAX: usize = 4_096;
+
+/// More text in one reply is an error: it would have to be held.
+pub const TEXT_BYTES_MAX: usize = 8_388_608;
 
 /// Everything that came.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,8 @@ pub struct Reply {
     pub report: Option<Report>,
     /// The provider failed.
     pub error: Option<Complaint>,
+    /// Of all texts so far.
+    bytes: usize,
 }
 
 /// One of several answers.
@@ -73,6 +78,13 @@ pub enum Said {
 impl Reply {
     /// Takes what came.
     pub fn take(&mut self, event: &Event<'_>) {
+        self.bytes = self.bytes.saturating_add(event.text_bytes());
+        if self.bytes > TEXT_BYTES_MAX {
+            let message = "The provider's reply is longer than is held here.";
+            let complaint = Complaint::new(message, "reply_too_long", Class::Server);
+            self.error.get_or_insert(complaint);
+            return;
+        }
         match event {
             Event::Start { id, model, created } => {
                 (*id).clone_into(&mut self.id);

@@ -6,10 +6,11 @@ use crate::dialect::bedrock::Bedrock;
 use crate::dialect::cohere::Cohere;
 use crate::dialect::gemini::Gemini;
 use crate::dialect::openai::ChatCompletions;
+use crate::dialect::responses::Responses;
 use crate::dialect::speak::{Client, Provider};
 
 /// What clients may speak.
-pub static CLIENTS: &[&dyn Client] = &[&ChatCompletions, &Messages];
+pub static CLIENTS: &[&dyn Client] = &[&ChatCompletions, &Messages, &Responses];
 
 /// Providers with a dialect of their own; those that speak OpenAI's stand in [`ACCENTS`].
 static OWN: &[&dyn Provider] = &[

@@ -69,7 +69,6 @@ pub fn read(body: &[u8]) -> Result<Chat, Refusal> {
                 None => None,
             },
             thinking: thinking(json)?,
-            shown: None,
         },
         output_max: Some(max),
         delivery: match ask::truth(json, "stream")? {

@@ -65,12 +65,13 @@ impl Blocks {
         let Some(message) = message else {
             return;
         };
+        // Before the start: who tells figures with the start can tell these.
+        self.usage(message.get("usage"), sink);
         sink(Event::Start {
             id: &message.text_of("id").unwrap_or_default(),
             model: &message.text_of("model").unwrap_or_default(),
             created: None,
         });
-        self.usage(message.get("usage"), sink);
     }
 
     fn block(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {

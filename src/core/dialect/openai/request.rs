@@ -61,7 +61,7 @@ pub fn read(body: &[u8]) -> Result<Chat, Refusal> {
         format: format(json)?,
         stop: ask::texts(json, "stop")?,
         n: ask::whole(json, "n")?,
-        seed: ask::number(json, "seed", -1e19, 1e19)?,
+        seed: ask::number(json, "seed", -1e20, 1e20)?,
         temperature: ask::number(json, "temperature", 0.0, 2.0)?,
         top_p: ask::number(json, "top_p", 0.0, 1.0)?,
         top_k: ask::whole(json, "top_k")?,
@@ -123,7 +123,6 @@ fn reasoning(json: Json<'_>) -> Result<Reasoning, Refusal> {
     Ok(Reasoning {
         effort,
         thinking: thinking(json)?,
-        shown: None,
     })
 }
 
@@ -234,7 +233,8 @@ pub fn function_tool(
     })
 }
 
-fn tool_choice(json: Json<'_>) -> Result<Option<ToolChoice>, Refusal> {
+/// Whether a tool must be called.
+pub fn tool_choice(json: Json<'_>) -> Result<Option<ToolChoice>, Refusal> {
     let Some(choice) = json.get("tool_choice") else {
         return Ok(None);
     };

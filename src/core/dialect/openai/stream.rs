@@ -42,7 +42,11 @@ impl Meaning for Chunks {
         if let Some(error) = json.get("error") {
             return sink(Event::Error(&complaint(error, None)));
         }
-        if self.state == State::ExpectStart && json.get("choices").is_some() {
+        // Azure's first event is about the prompt: it has neither a name nor a choice.
+        let begins = json
+            .get("choices")
+            .is_some_and(|choices| choices.items().next().is_some());
+        if self.state == State::ExpectStart && begins {
             self.state = State::Started;
             sink(Event::Start {
                 id: &json.text_of("id").unwrap_or_default(),

@@ -45,13 +45,18 @@ pub fn write(
                 });
             }
         }
-        if chat.dialect == "openai" {
-            for extra in &chat.extras {
+        let known: Vec<&str> = chat
+            .extras
+            .iter()
+            .map(|extra| extra.name.as_str())
+            .filter(|name| shares(chat.dialect, name))
+            .collect();
+        for extra in &chat.extras {
+            if known.contains(&extra.name.as_str()) {
                 o.key(&extra.name).raw(&extra.json);
             }
-        } else {
-            gaps.extras(chat);
         }
+        gaps.extras_except(chat, &known);
     });
     Ok(Written {
         body,
@@ -59,6 +64,22 @@ pub fn write(
         headers: Vec::new(),
         dropped: gaps.settle()?,
     })
+}
+
+/// Whether a field means the same in the client's dialect as here.
+fn shares(dialect: &str, name: &str) -> bool {
+    const WITH_RESPONSES: &[&str] = &[
+        "prompt_cache_key",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "verbosity",
+    ];
+    match dialect {
+        "openai" => true,
+        "openai_responses" => WITH_RESPONSES.contains(&name),
+        _ => false,
+    }
 }
 
 fn path(accent: &Accent, target: &Target<'_>) -> String {
