@@ -14,10 +14,24 @@ const BLOCKS_MAX: usize = 4_096;
 /// What the events of a stream mean.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// Which block is which call.
-    calls: Vec<(u64, u32)>,
+    /// Which block is which call, in order.
+    calls: Vec<Call>,
     report: Report,
     state: State,
+}
+
+/// A call, and whether its arguments have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    block: u64,
+    number: u32,
+    arguments: Arguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arguments {
+    None,
+    Some,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +49,7 @@ impl Meaning for Blocks {
             Some("content_block_delta") => self.delta(json, sink),
             Some("content_block_stop") => {
                 if let Some(call) = self.call(json) {
-                    sink(Event::ToolEnd { choice: 0, call });
+                    call.end(sink);
                 }
             }
             Some("message_delta") => {
@@ -57,6 +71,30 @@ impl Meaning for Blocks {
             Some("error") => sink(Event::Error(&complaint(json, None))),
             _ => {}
         }
+    }
+}
+
+impl Call {
+    fn say(&mut self, piece: &str, sink: &mut dyn FnMut(Event<'_>)) {
+        if !piece.is_empty() {
+            self.arguments = Arguments::Some;
+            sink(Event::ToolArguments {
+                choice: 0,
+                call: self.number,
+                piece,
+            });
+        }
+    }
+
+    /// A call without arguments says nothing here; elsewhere an empty object is expected.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.arguments == Arguments::None {
+            self.say("{}", sink);
+        }
+        sink(Event::ToolEnd {
+            choice: 0,
+            call: self.number,
+        });
     }
 }
 
@@ -82,7 +120,11 @@ impl Blocks {
         match block.text_of("type").as_deref() {
             Some("tool_use") if self.calls.len() < BLOCKS_MAX => {
                 let call = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-                self.calls.push((index, call));
+                self.calls.push(Call {
+                    block: index,
+                    number: call,
+                    arguments: Arguments::None,
+                });
                 sink(Event::ToolStart {
                     choice: 0,
                     call,
@@ -117,22 +159,17 @@ impl Blocks {
             }),
             Some("input_json_delta") => {
                 let piece = piece("partial_json");
-                if let Some(call) = self.call(json).filter(|_| !piece.is_empty()) {
-                    sink(Event::ToolArguments {
-                        choice: 0,
-                        call,
-                        piece: &piece,
-                    });
+                if let Some(call) = self.call(json) {
+                    call.say(&piece, sink);
                 }
             }
             _ => {}
         }
     }
 
-    fn call(&self, json: Json<'_>) -> Option<u32> {
+    fn call(&mut self, json: Json<'_>) -> Option<&mut Call> {
         let index = json.get("index").and_then(Json::whole)?;
-        let known = self.calls.iter().rev().find(|(block, _)| *block == index);
-        known.map(|(_, call)| *call)
+        self.calls.iter_mut().rev().find(|call| call.block == index)
     }
 
     /// What comes later is the sum so far; what does not come again stays.

@@ -15,9 +15,23 @@ const BLOCKS_MAX: usize = 4_096;
 /// What the events of a stream mean.
 #[derive(Debug, Default)]
 pub struct Converse {
-    /// Which block is which call.
-    calls: Vec<(u64, u32)>,
+    /// Which block is which call, in order.
+    calls: Vec<Call>,
     state: State,
+}
+
+/// A call, and whether its arguments have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    block: u64,
+    number: u32,
+    arguments: Arguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arguments {
+    None,
+    Some,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +51,7 @@ impl FrameMeaning for Converse {
             "contentBlockDelta" => self.delta(json, sink),
             "contentBlockStop" => {
                 if let Some(call) = self.call(json) {
-                    sink(Event::ToolEnd { choice: 0, call });
+                    call.end(sink);
                 }
             }
             "messageStop" => {
@@ -74,6 +88,30 @@ fn start(sink: &mut dyn FnMut(Event<'_>)) {
     });
 }
 
+impl Call {
+    fn say(&mut self, piece: &str, sink: &mut dyn FnMut(Event<'_>)) {
+        if !piece.is_empty() {
+            self.arguments = Arguments::Some;
+            sink(Event::ToolArguments {
+                choice: 0,
+                call: self.number,
+                piece,
+            });
+        }
+    }
+
+    /// A call without arguments says nothing here; elsewhere an empty object is expected.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.arguments == Arguments::None {
+            self.say("{}", sink);
+        }
+        sink(Event::ToolEnd {
+            choice: 0,
+            call: self.number,
+        });
+    }
+}
+
 impl Converse {
     fn block(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let tool = json.get("start").and_then(|start| start.get("toolUse"));
@@ -82,7 +120,11 @@ impl Converse {
         };
         let index = index(json).unwrap_or(0);
         let call = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.push((index, call));
+        self.calls.push(Call {
+            block: index,
+            number: call,
+            arguments: Arguments::None,
+        });
         begin(tool, call, sink);
     }
 
@@ -97,24 +139,17 @@ impl Converse {
             });
         }
         let input = delta.get("toolUse").and_then(|tool| tool.text_of("input"));
-        if let (Some(piece), Some(call)) = (input, self.call(json))
-            && !piece.is_empty()
-        {
-            sink(Event::ToolArguments {
-                choice: 0,
-                call,
-                piece: &piece,
-            });
+        if let (Some(piece), Some(call)) = (input, self.call(json)) {
+            call.say(&piece, sink);
         }
         if let Some(thought) = delta.get("reasoningContent") {
             reasoning(thought, sink);
         }
     }
 
-    fn call(&self, json: Json<'_>) -> Option<u32> {
+    fn call(&mut self, json: Json<'_>) -> Option<&mut Call> {
         let index = index(json)?;
-        let known = self.calls.iter().rev().find(|(block, _)| *block == index);
-        known.map(|(_, call)| *call)
+        self.calls.iter_mut().rev().find(|call| call.block == index)
     }
 }
 

@@ -137,8 +137,12 @@ pub fn item(o: &mut Writer<'_>, id: &str, said: &Said, status: Status) {
             o.key("type").text("message");
             o.key("status").text(status.word());
             o.key("role").text("assistant");
-            o.key("content")
-                .list(|list| list.object(|o| content_part(o, said)));
+            o.key("content").list(|list| {
+                // What is only announced has no part yet: SDKs add those as they come.
+                if status != Status::InProgress {
+                    list.object(|o| content_part(o, said));
+                }
+            });
         }
         Said::Thinking { text, signature } => {
             o.key("type").text("reasoning");

@@ -131,6 +131,7 @@ impl Items {
             let id = item_id(&id(&this.asked, &this.reply), said, at);
             o.key("output_index").whole(whole(at));
             o.key("item").object(|o| match status {
+                // Its parts are announced one by one.
                 Status::InProgress => item(o, &id, &emptied(said), status),
                 Status::Completed | Status::Incomplete(_) | Status::Failed => {
                     item(o, &id, said, status);
