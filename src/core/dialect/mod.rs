@@ -11,6 +11,7 @@ pub mod base64;
 pub mod bedrock;
 pub mod chat;
 pub mod cohere;
+pub mod complaint;
 pub mod event;
 pub mod figures;
 pub mod frame_reader;
@@ -19,6 +20,7 @@ pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod path;
+pub mod reasoning;
 pub mod reply;
 pub mod responses;
 pub mod speak;
@@ -58,3 +60,6 @@ pub fn answer(dialect: Dialect, refusal: &Refusal) -> Answer {
         code: Some(refusal.code),
     }
 }
+
+#[cfg(test)]
+mod tests;

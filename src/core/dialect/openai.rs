@@ -22,6 +22,7 @@ pub mod messages;
 pub mod reply;
 pub mod request;
 pub mod stream;
+pub mod turns;
 pub mod write;
 
 /// `{"error": {"message", "type", "param", "code"}}`, as its SDKs read it.
