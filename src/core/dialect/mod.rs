@@ -12,6 +12,7 @@ pub mod bedrock;
 pub mod chat;
 pub mod cohere;
 pub mod complaint;
+pub mod completions;
 pub mod event;
 pub mod figures;
 pub mod frame_reader;

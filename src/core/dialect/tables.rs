@@ -4,13 +4,14 @@ use crate::dialect::accents::ACCENTS;
 use crate::dialect::anthropic::{Anthropic, Hosting, Messages};
 use crate::dialect::bedrock::Bedrock;
 use crate::dialect::cohere::Cohere;
+use crate::dialect::completions::Completions;
 use crate::dialect::gemini::Gemini;
 use crate::dialect::openai::ChatCompletions;
 use crate::dialect::responses::Responses;
 use crate::dialect::speak::{Client, Provider};
 
 /// What clients may speak.
-pub static CLIENTS: &[&dyn Client] = &[&ChatCompletions, &Messages, &Responses];
+pub static CLIENTS: &[&dyn Client] = &[&ChatCompletions, &Messages, &Responses, &Completions];
 
 /// Providers with a dialect of their own; those that speak OpenAI's stand in [`ACCENTS`].
 static OWN: &[&dyn Provider] = &[

@@ -110,9 +110,25 @@ fn thoughts(
         }
         return Ok(());
     };
+    let bare = |block: &Json<'_>| {
+        block.text_of("type").as_deref() == Some("thinking")
+            && block.text_of("thinking").is_none_or(|text| text.is_empty())
+    };
+    // What we stream has the thought in one place and its seal in another. Several cannot be told apart.
+    let several = blocks.items().filter(bare).count() > 1;
     for (at, block) in blocks.items().enumerate() {
         let place = place.field("thinking_blocks").item(at);
         match block.text_of("type").as_deref() {
+            Some("thinking") if bare(&block) && several => {
+                parts.push(Part::Thinking {
+                    text: String::new(),
+                    signature: None,
+                });
+            }
+            Some("thinking") if bare(&block) => parts.push(Part::Thinking {
+                text: shown.clone().unwrap_or_default(),
+                signature: ask::text_if(block, "signature", &place)?,
+            }),
             Some("thinking") => parts.push(Part::Thinking {
                 text: ask::text(block, "thinking", &place)?,
                 signature: ask::text_if(block, "signature", &place)?,

@@ -75,8 +75,11 @@ fn message(o: &mut Writer<'_>, choice: &Choice) {
         o.key("reasoning_content").text(&thought);
     }
     if !sealed.is_empty() {
-        o.key("thinking_blocks")
-            .list(|list| sealed.iter().for_each(|said| thinking_block(list, said)));
+        o.key("thinking_blocks").list(|list| {
+            sealed
+                .iter()
+                .for_each(|said| list.object(|o| thinking_block(o, said)));
+        });
     }
     if !calls.is_empty() {
         o.key("tool_calls").list(|list| {
@@ -97,8 +100,8 @@ fn message(o: &mut Writer<'_>, choice: &Choice) {
 }
 
 /// As LiteLLM writes them, and its users read them: with the seal that the provider wants back.
-fn thinking_block(list: &mut Writer<'_>, said: &Said) {
-    list.object(|o| match said {
+fn thinking_block(o: &mut Writer<'_>, said: &Said) {
+    match said {
         Said::Thinking { text, signature } => {
             o.key("type").text("thinking");
             o.key("thinking").text(text);
@@ -109,7 +112,7 @@ fn thinking_block(list: &mut Writer<'_>, said: &Said) {
             o.key("data").text(data);
         }
         Said::Text(_) | Said::Refusal(_) | Said::Call { .. } => {}
-    });
+    }
 }
 
 fn call(o: &mut Writer<'_>, id: &str, name: &str, arguments: &str, signature: Option<&str>) {
@@ -174,6 +177,9 @@ pub fn error(status: u16, fault: &Fault<'_>) -> Vec<u8> {
     })
 }
 
+/// More seals in one answer are not told.
+const SEALS_MAX: usize = 1_024;
+
 /// Writes chunks.
 #[derive(Debug)]
 pub struct Chunks {
@@ -183,6 +189,8 @@ pub struct Chunks {
     report: Option<Report>,
     /// Whose role has been told.
     begun: Vec<u32>,
+    /// The choice of each seal that was told.
+    sealed: Vec<u32>,
     state: State,
 }
 
@@ -201,6 +209,7 @@ impl Chunks {
             created: None,
             report: None,
             begun: Vec::new(),
+            sealed: Vec::new(),
             state: State::Open,
         }
     }
@@ -270,10 +279,20 @@ impl Chunks {
         });
     }
 
+    /// SDKs join pieces of lists by their index.
     fn seal(&mut self, out: &mut Vec<u8>, choice: u32, said: &Said) {
+        let index = self.sealed.iter().filter(|known| **known == choice).count();
+        if index >= SEALS_MAX {
+            return;
+        }
+        self.sealed.push(choice);
         self.delta(out, choice, |o| {
-            o.key("thinking_blocks")
-                .list(|list| thinking_block(list, said));
+            o.key("thinking_blocks").list(|list| {
+                list.object(|o| {
+                    o.key("index").whole(u64::try_from(index).unwrap_or(0));
+                    thinking_block(o, said);
+                });
+            });
         });
     }
 
