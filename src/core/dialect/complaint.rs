@@ -167,24 +167,28 @@ impl Class {
         }
     }
 
-    /// The status that says it.
+    /// The status that says it to the caller.
     pub fn status(self) -> u16 {
         match self {
             Self::Invalid | Self::ContextLength | Self::ContentFilter => 400,
-            Self::Authentication => 401,
-            Self::Permission => 403,
             Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::RateLimited | Self::Quota => 429,
             Self::Timeout => 504,
             Self::Overloaded => 503,
-            Self::Server | Self::Unknown => 502,
+            // It is the gateway's credential, not the caller's.
+            Self::Server | Self::Unknown | Self::Authentication | Self::Permission => 502,
         }
     }
 
     /// Whether it would be said of this request everywhere: no other target helps.
     pub fn is_the_callers(self) -> bool {
         matches!(self, Self::Invalid | Self::TooLarge)
+    }
+
+    /// Whether only the operator can help: it is about the gateway's credential.
+    pub fn is_the_operators(self) -> bool {
+        matches!(self, Self::Authentication | Self::Permission)
     }
 
     /// As it stands in records, and in errors of dialects that have no word of their own.
@@ -194,8 +198,7 @@ impl Class {
             Self::Invalid => "invalid_request",
             Self::ContextLength => "context_length_exceeded",
             Self::ContentFilter => "content_filter",
-            Self::Authentication => "invalid_api_key",
-            Self::Permission => "permission_denied",
+            Self::Authentication | Self::Permission => "provider_credential_refused",
             Self::NotFound => "not_found",
             Self::TooLarge => "request_too_large",
             Self::RateLimited => "rate_limit_exceeded",
@@ -228,6 +231,19 @@ mod tests {
         ] {
             let complaint = Complaint::new(message, code, Class::Unknown).classified(status);
             assert_eq!(complaint.class, want, "{code} {message} {status:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_gateways_credential_is_not_passed_on() {
+        for class in [Class::Authentication, Class::Permission] {
+            let complaint = Complaint::new("Incorrect API key: sk-secret", "x", class);
+            let fault = crate::dialect::speak::Fault::from(&complaint);
+            assert!(!fault.message.contains("sk-secret"));
+            assert_eq!(
+                (fault.code, class.status()),
+                ("provider_credential_refused", 502)
+            );
         }
     }
 

@@ -71,7 +71,11 @@ impl<'a> From<&'a Refusal> for Fault<'a> {
 
 impl<'a> From<&'a Complaint> for Fault<'a> {
     fn from(complaint: &'a Complaint) -> Self {
-        let message = if complaint.message.is_empty() {
+        let message = if complaint.class.is_the_operators() {
+            // Its own words may quote the credential.
+            "The provider does not accept the gateway's credential. Your own API key is fine: tell the \
+             gateway's operator."
+        } else if complaint.message.is_empty() {
             "The provider failed without saying why. Try again."
         } else {
             &complaint.message
