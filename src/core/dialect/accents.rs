@@ -1,6 +1,9 @@
 //! Who speaks OpenAI's dialect, and with what accent: a provider is a few lines of data here.
 
+use std::borrow::Cow;
+
 use crate::dialect::openai::OpenAi;
+use crate::eventstream::crc32;
 
 /// What a provider does otherwise than OpenAI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Accent {
     pub reasoning: ReasoningField,
     /// Whether thoughts are given back with the conversation.
     pub thoughts: Thoughts,
+    /// What may stand in the id of a call.
+    pub ids: CallIds,
     /// What `seed` is called.
     pub seed: &'static str,
     /// What `tool_choice: required` is called.
@@ -92,6 +97,26 @@ pub enum Thoughts {
     Kept,
 }
 
+/// What may stand in the id of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallIds {
+    /// Whatever.
+    Any,
+    /// Nine letters and digits.
+    Nine,
+}
+
+impl Accent {
+    /// The id of a call as this provider takes it: the same for call and result.
+    pub fn id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        let plain = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        match self.ids {
+            CallIds::Nine if !plain => Cow::Owned(format!("t{:08x}", crc32(id.as_bytes()))),
+            CallIds::Nine | CallIds::Any => Cow::Borrowed(id),
+        }
+    }
+}
+
 /// OpenAI itself.
 pub const OPENAI: Accent = Accent {
     name: "openai",
@@ -101,6 +126,7 @@ pub const OPENAI: Accent = Accent {
     stream_usage: StreamUsage::Asked,
     reasoning: ReasoningField::Effort,
     thoughts: Thoughts::Kept,
+    ids: CallIds::Any,
     seed: "seed",
     required: "required",
     temperature_tenths_max: 20,
@@ -154,6 +180,7 @@ pub static ACCENTS: &[OpenAi] = &[
         name: "mistral",
         stream_usage: StreamUsage::Unasked,
         reasoning: ReasoningField::Nothing,
+        ids: CallIds::Nine,
         seed: "random_seed",
         required: "any",
         temperature_tenths_max: 15,
@@ -163,7 +190,7 @@ pub static ACCENTS: &[OpenAi] = &[
     OpenAi(Accent {
         name: "groq",
         limit: LimitField::MaxCompletionTokens,
-        lacks: &["logprobs", "n"],
+        lacks: &["logprobs", "n", "messages.name"],
         ..GENERIC
     }),
     OpenAi(Accent {
@@ -205,3 +232,35 @@ pub static ACCENTS: &[OpenAi] = &[
         ..GENERIC
     }),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_nothing_is_both_lacking_and_there() {
+        let names: BTreeSet<&str> = ACCENTS.iter().map(|accent| accent.0.name).collect();
+        assert_eq!(names.len(), ACCENTS.len());
+        for OpenAi(accent) in ACCENTS {
+            let both = accent.lacks.iter().find(|name| accent.also.contains(name));
+            assert_eq!(both, None, "{}", accent.name);
+        }
+    }
+
+    #[test]
+    fn ids_are_as_the_provider_takes_them() {
+        let nine = Accent {
+            ids: CallIds::Nine,
+            ..OPENAI
+        };
+        for (id, want) in [
+            ("abcDEF123", "abcDEF123"),
+            ("call_1", "tc730b9f4"),
+            ("", "t00000000"),
+        ] {
+            assert_eq!((OPENAI.id(id).as_ref(), nine.id(id).as_ref()), (id, want));
+        }
+    }
+}

@@ -93,6 +93,11 @@ pub fn text_if(json: Json<'_>, name: &str, place: &Place) -> Result<Option<Strin
         .map_err(|()| place.field(name).wrong("a string"))
 }
 
+/// The seal of a thought. We write an empty one where a dialect wants one and the provider had none.
+pub fn seal(json: Json<'_>, name: &str, place: &Place) -> Result<Option<String>, Refusal> {
+    Ok(text_if(json, name, place)?.filter(|seal| !seal.is_empty()))
+}
+
 /// A truth at the top.
 pub fn truth(json: Json<'_>, name: &'static str) -> Result<Option<bool>, Refusal> {
     optional(json, name, Json::truth).map_err(|()| wrong(name, name, "true or false"))

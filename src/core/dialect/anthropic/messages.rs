@@ -77,7 +77,7 @@ fn block(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Opti
             &["thinking", "signature"],
             Part::Thinking {
                 text: ask::text(json, "thinking", place)?,
-                signature: ask::text_if(json, "signature", place)?,
+                signature: ask::seal(json, "signature", place)?,
             },
         ),
         "redacted_thinking" => (

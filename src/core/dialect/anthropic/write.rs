@@ -2,7 +2,7 @@
 
 use crate::dialect::anthropic::Hosting;
 use crate::dialect::anthropic::blocks::conversation;
-use crate::dialect::chat::{Chat, Effort, Format, Part, Role, Thinking, Tool, ToolChoice};
+use crate::dialect::chat::{Chat, Effort, Format, Number, Part, Role, Thinking, Tool, ToolChoice};
 use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
 use crate::dialect::path::segment;
 use crate::dialect::speak::{Target, Written, output_limit, streams};
@@ -26,6 +26,17 @@ const COUNT_THOUGHTS: &[&str] = &[
     "claude-haiku-4-5",
 ];
 
+/// Models that take a temperature and `top_p` together; newer ones refuse that.
+const TAKE_BOTH: &[&str] = &[
+    "claude-3",
+    "claude-opus-4-0",
+    "claude-opus-4-2",
+    "claude-opus-4@",
+    "claude-sonnet-4-0",
+    "claude-sonnet-4-2",
+    "claude-sonnet-4@",
+];
+
 /// Writes a request.
 pub fn write(
     (hosting, name): (Hosting, &'static str),
@@ -46,7 +57,7 @@ pub fn write(
         o.key("max_tokens").whole(plan.max);
         conversation(o, chat, &mut gaps);
         tools(o, chat, &plan, &mut gaps);
-        sampling(o, chat, &plan, &mut gaps);
+        sampling(o, chat, target, &plan, &mut gaps);
         plan.write(o, chat, &mut gaps);
         // On Bedrock the path says it.
         if streams(chat) && hosting != Hosting::Bedrock {
@@ -266,7 +277,21 @@ fn lacks_sealed_thought(chat: &Chat) -> bool {
     calls && !sealed
 }
 
-fn sampling(o: &mut Writer<'_>, chat: &Chat, plan: &Plan, gaps: &mut Gaps) {
+/// The share of the mass to choose from, where the model takes it beside a temperature.
+pub fn top_p<'a>(chat: &'a Chat, target: &Target<'_>, gaps: &mut Gaps) -> Option<&'a Number> {
+    let top_p = chat.top_p.as_ref()?;
+    let both = TAKE_BOTH.iter().any(|known| target.model.contains(known));
+    if chat.temperature.is_none() || both {
+        return Some(top_p);
+    }
+    // All of it is what comes anyway.
+    if !top_p.is_within(1.0, 1.0) {
+        gaps.lost("top_p", "this model takes a temperature or this, not both");
+    }
+    None
+}
+
+fn sampling(o: &mut Writer<'_>, chat: &Chat, target: &Target<'_>, plan: &Plan, gaps: &mut Gaps) {
     if let Some(temperature) = &chat.temperature {
         if plan.thinks() && !temperature.is_within(1.0, 1.0) {
             gaps.lost("temperature", "it cannot be chosen while the model thinks");
@@ -277,7 +302,7 @@ fn sampling(o: &mut Writer<'_>, chat: &Chat, plan: &Plan, gaps: &mut Gaps) {
             o.key("temperature").raw(temperature.as_str());
         }
     }
-    if let Some(top_p) = &chat.top_p {
+    if let Some(top_p) = top_p(chat, target, gaps) {
         o.key("top_p").raw(top_p.as_str());
     }
     match chat.top_k {

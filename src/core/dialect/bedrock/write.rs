@@ -1,7 +1,7 @@
 //! A request, written for Bedrock's Converse.
 
 use crate::dialect::anthropic::blocks::{arguments, safe_id};
-use crate::dialect::anthropic::write::Plan;
+use crate::dialect::anthropic::write::{Plan, top_p};
 use crate::dialect::chat::{
     Chat, Effort, Format, Message, Outcome, Part, Role, Source, ToolCall, ToolChoice,
     split_instructions,
@@ -69,7 +69,12 @@ fn inference(o: &mut Writer<'_>, chat: &Chat, target: &Target<'_>, gaps: &mut Ga
                 o.raw_field("temperature", temperature.as_ref().map(|it| it.as_str()));
             }
         }
-        o.raw_field("topP", chat.top_p.as_ref().map(|top_p| top_p.as_str()));
+        let share = if claude {
+            top_p(chat, target, gaps)
+        } else {
+            chat.top_p.as_ref()
+        };
+        o.raw_field("topP", share.map(|share| share.as_str()));
         if !chat.stop.is_empty() {
             o.key("stopSequences")
                 .list(|list| chat.stop.iter().for_each(|stop| list.text(stop)));

@@ -127,11 +127,11 @@ fn thoughts(
             }
             Some("thinking") if bare(&block) => parts.push(Part::Thinking {
                 text: shown.clone().unwrap_or_default(),
-                signature: ask::text_if(block, "signature", &place)?,
+                signature: ask::seal(block, "signature", &place)?,
             }),
             Some("thinking") => parts.push(Part::Thinking {
                 text: ask::text(block, "thinking", &place)?,
-                signature: ask::text_if(block, "signature", &place)?,
+                signature: ask::seal(block, "signature", &place)?,
             }),
             Some("redacted_thinking") => {
                 parts.push(Part::SealedThinking(ask::text(block, "data", &place)?));

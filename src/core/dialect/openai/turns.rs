@@ -17,7 +17,7 @@ pub fn messages(
     for part in &message.parts {
         match part {
             Part::ToolResult { id, parts, outcome } => {
-                tool_result(list, (id, parts, *outcome), at, gaps);
+                tool_result(list, (&accent.id(id), parts, *outcome), at, gaps);
             }
             Part::CacheMark(_) => {
                 gaps.advice("messages.cache_control", "this provider caches by itself")
@@ -42,7 +42,9 @@ pub fn messages(
             (Role::User, _) => "user",
             (Role::Assistant, _) => "assistant",
         });
-        o.text_field("name", message.name.as_deref());
+        let name = message.name.as_deref();
+        let name = name.filter(|_| accent.takes("messages.name", gaps));
+        o.text_field("name", name);
         if message.role == Role::Assistant {
             said(o, accent, &rest, gaps);
         } else {
@@ -211,7 +213,7 @@ fn said(o: &mut Writer<'_>, accent: &Accent, parts: &[&Part], gaps: &mut Gaps) {
     o.key("tool_calls").list(|list| {
         for call in calls {
             list.object(|o| {
-                o.key("id").text(&call.id);
+                o.key("id").text(&accent.id(&call.id));
                 o.key("type").text("function");
                 o.key("function").object(|o| {
                     o.key("name").text(&call.name);

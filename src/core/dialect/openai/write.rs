@@ -8,7 +8,7 @@ use crate::dialect::speak::{Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
 
 /// Parameters without which the answer is the same.
-const ADVICE: &[&str] = &["user", "metadata"];
+const ADVICE: &[&str] = &["user", "metadata", "messages.name"];
 
 /// Writes a request.
 pub fn write(
@@ -91,7 +91,7 @@ fn path(accent: &Accent, target: &Target<'_>) -> String {
 
 impl Accent {
     /// Whether a parameter can be said; if not, that is noted.
-    fn takes(&self, name: &'static str, gaps: &mut Gaps) -> bool {
+    pub fn takes(&self, name: &'static str, gaps: &mut Gaps) -> bool {
         const WHY: &str = "this provider does not take it";
         if !self.lacks.contains(&name) {
             return true;
@@ -128,10 +128,10 @@ fn sampling(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
     {
         o.key(accent.seed).raw(seed.as_str());
     }
-    if let Some(n) = chat.n
-        && (n == 1 || accent.takes("n", gaps))
-    {
-        o.key("n").whole(n);
+    match chat.n {
+        // One is what comes anyway.
+        None | Some(1) => {}
+        n => o.whole_field("n", n.filter(|_| accent.takes("n", gaps))),
     }
     if let Some(top_k) = chat.top_k {
         if accent.also.contains(&"top_k") {
@@ -266,8 +266,11 @@ fn tools(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
             gaps.advice("tools.cache_control", "this provider caches by itself");
         }
     }
+    // What comes anyway needs no word where there is none for it.
+    let anyway = |name| accent.lacks.contains(&name);
     if let Some(choice) = &chat.tool_choice
-        && (*choice == ToolChoice::Auto || accent.takes("tool_choice", gaps))
+        && !(*choice == ToolChoice::Auto && anyway("tool_choice"))
+        && accent.takes("tool_choice", gaps)
     {
         let o = o.key("tool_choice");
         match choice {
@@ -281,8 +284,9 @@ fn tools(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
         }
     }
     if let Some(parallel) = chat.parallel_tool_calls
-        && (parallel || accent.takes("parallel_tool_calls", gaps))
         && !chat.tools.is_empty()
+        && !(parallel && anyway("parallel_tool_calls"))
+        && accent.takes("parallel_tool_calls", gaps)
     {
         o.key("parallel_tool_calls").truth(parallel);
     }

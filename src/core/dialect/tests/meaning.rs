@@ -40,7 +40,7 @@ fn chat() -> impl Strategy<Value = Chat> {
                 let mut parts: Vec<Part> = said.into_iter().map(Part::Text).collect();
                 let mut results = Vec::new();
                 for (at, (name, result)) in calls.into_iter().enumerate() {
-                    let id = format!("call_{number}_{at}");
+                    let id = format!("call{number:03}{at:02}");
                     parts.push(Part::ToolCall(ToolCall {
                         id: id.clone(),
                         name,
