@@ -15,6 +15,7 @@ pub mod auth;
 pub mod config;
 pub mod dialect;
 pub mod endpoint;
+pub mod eventstream;
 pub mod gateway;
 pub mod handoff;
 pub mod head;

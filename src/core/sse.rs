@@ -72,6 +72,16 @@ impl Splitter {
         std::mem::take(&mut self.carry)
     }
 
+    /// Whether the event that is coming was too long to be held: its bytes pass unread.
+    pub fn passes(&self) -> bool {
+        self.passing
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.carry.len()
+    }
+
     fn keep_rest(&mut self, bytes: &[u8], from: usize, changed: Option<Vec<u8>>) -> Output {
         let rest = bytes.get(from..).unwrap_or_default();
         if rest.is_empty() {

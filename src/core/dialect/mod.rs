@@ -4,7 +4,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::refusal::{Answer, Refusal};
 
+pub mod accents;
+pub mod anthropic;
+pub mod ask;
+pub mod base64;
+pub mod bedrock;
+pub mod chat;
+pub mod cohere;
+pub mod complaint;
+pub mod completions;
+pub mod event;
+pub mod figures;
+pub mod frame_reader;
+pub mod gaps;
+pub mod gemini;
+pub mod json;
 pub mod openai;
+pub mod path;
+pub mod reasoning;
+pub mod reply;
+pub mod responses;
+pub mod speak;
+pub mod sse_reader;
+pub mod tables;
+pub mod writer;
 
 /// What a client or a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,3 +61,6 @@ pub fn answer(dialect: Dialect, refusal: &Refusal) -> Answer {
         code: Some(refusal.code),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,22 +5,29 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::dialect::accents::Accent;
+use crate::dialect::chat::Chat;
+use crate::dialect::event::{self, Suspect};
+use crate::dialect::gaps::{Policy, Untranslatable};
+use crate::dialect::json::{Kind, Tape};
+use crate::dialect::reply::Reply;
+use crate::dialect::speak::{
+    Asked, Client, Fault, Provider, Reader, Stream, Target, Unreadable, Written,
+};
+use crate::dialect::sse_reader::SseReader;
 use crate::refusal::Refusal;
-use crate::units::Tokens;
 use crate::usage::Usage;
+
+pub mod messages;
+pub mod reply;
+pub mod request;
+pub mod stream;
+pub mod turns;
+pub mod write;
 
 /// `{"error": {"message", "type", "param", "code"}}`, as its SDKs read it.
 pub fn error_body(refusal: &Refusal) -> Vec<u8> {
-    serde_json::json!({
-        "error": {
-            "message": refusal.message,
-            "type": error_type(refusal.status),
-            "param": refusal.param,
-            "code": refusal.code,
-        }
-    })
-    .to_string()
-    .into_bytes()
+    reply::error(refusal.status, &Fault::from(refusal))
 }
 
 /// The event that ends a stream which cannot go on: the SDKs raise it as an error.
@@ -41,98 +48,82 @@ fn error_type(status: u16) -> &'static str {
     }
 }
 
-/// What a provider said was wrong, if it said it in this dialect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Complaint {
-    /// Its words; shown to the caller, cut to a bound.
-    pub message: String,
-    /// Its code or type, for the record.
-    pub code: String,
-}
-
-const MESSAGE_CHARS_MAX: usize = 2_000;
-const CODE_CHARS_MAX: usize = 64;
+pub use crate::dialect::event::Complaint;
 
 /// Reads an `error` value: an object with a message, or the message itself.
 pub fn complaint(error: &[u8]) -> Option<Complaint> {
-    #[derive(Deserialize)]
-    struct Fields {
-        message: Option<serde_json::Value>,
-        code: Option<serde_json::Value>,
-        #[serde(rename = "type")]
-        kind: Option<serde_json::Value>,
-    }
-    let text = |value: Option<serde_json::Value>, max: usize| match value {
-        Some(serde_json::Value::String(text)) => text.chars().take(max).collect(),
-        Some(serde_json::Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    if let Ok(message) = serde_json::from_slice::<String>(error) {
-        let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
-        return Some(Complaint {
-            message,
-            code: String::new(),
-        });
-    }
-    let fields: Fields = serde_json::from_slice(error).ok()?;
-    let code = text(fields.code, CODE_CHARS_MAX);
-    let code = if code.is_empty() {
-        text(fields.kind, CODE_CHARS_MAX)
-    } else {
-        code
-    };
-    Some(Complaint {
-        message: text(fields.message, MESSAGE_CHARS_MAX),
-        code,
-    })
+    let mut tape = Tape::default();
+    let error = tape.read(error).ok()?;
+    matches!(error.kind(), Kind::Object | Kind::Text | Kind::EscapedText)
+        .then(|| stream::complaint(error, None))
 }
 
-/// The `usage` value of a reply or event. `prompt_tokens` is the whole prompt, the cached part of it
-/// named in the details; so too for what was answered and what was thought.
+/// The `usage` value of a reply or event; none if its figures are no counts.
 pub fn usage(json: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Fields {
-        #[serde(default)]
-        prompt_tokens: u64,
-        #[serde(default)]
-        completion_tokens: u64,
-        #[serde(default)]
-        prompt_tokens_details: Option<PromptDetails>,
-        #[serde(default)]
-        completion_tokens_details: Option<CompletionDetails>,
+    let mut tape = Tape::default();
+    let usage = tape.read(json).ok()?;
+    if usage.kind() != Kind::Object {
+        return None;
     }
-    #[derive(Default, Deserialize)]
-    struct PromptDetails {
-        #[serde(default)]
-        cached_tokens: Option<u64>,
+    let report = stream::report(usage);
+    (report.suspect != Some(Suspect::NotACount)).then_some(report.usage)
+}
+
+/// OpenAI's chat completions, and whoever speaks them with an accent.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAi(pub Accent);
+
+impl Provider for OpenAi {
+    fn name(&self) -> &'static str {
+        self.0.name
     }
-    #[derive(Default, Deserialize)]
-    struct CompletionDetails {
-        #[serde(default)]
-        reasoning_tokens: Option<u64>,
+
+    fn write(
+        &self,
+        chat: &Chat,
+        target: &Target<'_>,
+        policy: Policy,
+    ) -> Result<Written, Untranslatable> {
+        write::write(&self.0, chat, target, policy)
     }
-    let fields: Option<Fields> = serde_json::from_slice(json).ok()?;
-    let fields = fields?;
-    let cached = fields
-        .prompt_tokens_details
-        .unwrap_or_default()
-        .cached_tokens
-        .unwrap_or_default();
-    let thought = fields
-        .completion_tokens_details
-        .unwrap_or_default()
-        .reasoning_tokens
-        .unwrap_or_default();
-    // A part that is larger than its whole is not believed beyond the whole.
-    let cached = cached.min(fields.prompt_tokens);
-    let thought = thought.min(fields.completion_tokens);
-    Some(Usage {
-        input: Tokens(fields.prompt_tokens.saturating_sub(cached)),
-        cached_input: Tokens(cached),
-        cache_write: Tokens(0),
-        output: Tokens(fields.completion_tokens.saturating_sub(thought)),
-        reasoning: Tokens(thought),
-    })
+
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::<SseReader<stream::Chunks>>::default()
+    }
+
+    fn read(&self, body: &[u8], sink: &mut dyn FnMut(event::Event<'_>)) -> Result<(), Unreadable> {
+        stream::whole(body, sink)
+    }
+
+    fn complaint(&self, status: u16, body: &[u8]) -> Complaint {
+        stream::error(status, body)
+    }
+}
+
+/// Clients of OpenAI's chat completions.
+#[derive(Clone, Copy, Debug)]
+pub struct ChatCompletions;
+
+impl Client for ChatCompletions {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Chat, Refusal> {
+        request::read(body)
+    }
+
+    fn whole(&self, asked: &Asked, reply: &Reply) -> Vec<u8> {
+        reply::whole(asked, reply)
+    }
+
+    fn stream(&self, asked: Asked) -> Box<dyn Stream> {
+        Box::new(reply::Chunks::new(asked))
+    }
+
+    fn error(&self, status: u16, fault: &Fault<'_>) -> Vec<u8> {
+        reply::error(status, fault)
+    }
 }
 
 /// What one event of a stream means.
@@ -298,6 +289,7 @@ fn string_bytes(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Tokens;
 
     const CHUNK: &str = r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":DELTA,"finish_reason":null}]USAGE}"#;
 
@@ -315,6 +307,7 @@ mod tests {
         let busy = Complaint {
             message: "busy".to_owned(),
             code: "overloaded".to_owned(),
+            class: event::Class::Overloaded,
         };
         for (data, closely, quickly) in [
             ("[DONE]".to_owned(), Event::Done, Event::Done),

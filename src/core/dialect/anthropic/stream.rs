@@ -1,0 +1,315 @@
+//! Replies of Anthropic's Messages API, streamed and whole, as events.
+
+use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
+use crate::dialect::figures::Figures;
+use crate::dialect::json::{Json, Tape};
+use crate::dialect::speak::Unreadable;
+use crate::dialect::sse_reader::Meaning;
+use crate::dialect::writer::compact;
+use crate::usage::Usage;
+
+/// More blocks in one reply are not read.
+const BLOCKS_MAX: usize = 4_096;
+
+/// What the events of a stream mean.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// Which block is which call, in order.
+    calls: Vec<Call>,
+    report: Report,
+    state: State,
+}
+
+/// A call, and whether its arguments have begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    block: u64,
+    number: u32,
+    arguments: Arguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arguments {
+    None,
+    Some,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    Done,
+}
+
+impl Meaning for Blocks {
+    fn event(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        match json.text_of("type").as_deref() {
+            Some("message_start") => self.start(json.get("message"), sink),
+            Some("content_block_start") => self.block(json, sink),
+            Some("content_block_delta") => self.delta(json, sink),
+            Some("content_block_stop") => {
+                if let Some(call) = self.call(json) {
+                    call.end(sink);
+                }
+            }
+            Some("message_delta") => {
+                let reason = json
+                    .get("delta")
+                    .and_then(|delta| delta.text_of("stop_reason"));
+                if let Some(reason) = reason {
+                    sink(Event::Finish {
+                        choice: 0,
+                        reason: finish(&reason),
+                    });
+                }
+                self.usage(json.get("usage"), sink);
+            }
+            Some("message_stop") if self.state == State::Open => {
+                self.state = State::Done;
+                sink(Event::Done);
+            }
+            Some("error") => sink(Event::Error(&complaint(json, None))),
+            _ => {}
+        }
+    }
+}
+
+impl Call {
+    fn say(&mut self, piece: &str, sink: &mut dyn FnMut(Event<'_>)) {
+        if !piece.is_empty() {
+            self.arguments = Arguments::Some;
+            sink(Event::ToolArguments {
+                choice: 0,
+                call: self.number,
+                piece,
+            });
+        }
+    }
+
+    /// A call without arguments says nothing here; elsewhere an empty object is expected.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.arguments == Arguments::None {
+            self.say("{}", sink);
+        }
+        sink(Event::ToolEnd {
+            choice: 0,
+            call: self.number,
+        });
+    }
+}
+
+impl Blocks {
+    fn start(&mut self, message: Option<Json<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(message) = message else {
+            return;
+        };
+        // Before the start: who tells figures with the start can tell these.
+        self.usage(message.get("usage"), sink);
+        sink(Event::Start {
+            id: &message.text_of("id").unwrap_or_default(),
+            model: &message.text_of("model").unwrap_or_default(),
+            created: None,
+        });
+    }
+
+    fn block(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(block) = json.get("content_block") else {
+            return;
+        };
+        let index = json.get("index").and_then(Json::whole).unwrap_or(0);
+        match block.text_of("type").as_deref() {
+            Some("tool_use") if self.calls.len() < BLOCKS_MAX => {
+                let call = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+                self.calls.push(Call {
+                    block: index,
+                    number: call,
+                    arguments: Arguments::None,
+                });
+                sink(Event::ToolStart {
+                    choice: 0,
+                    call,
+                    id: &block.text_of("id").unwrap_or_default(),
+                    name: &block.text_of("name").unwrap_or_default(),
+                    signature: None,
+                });
+            }
+            Some("redacted_thinking") => sink(Event::SealedThinking {
+                choice: 0,
+                data: &block.text_of("data").unwrap_or_default(),
+            }),
+            Some("text") => text(&block.text_of("text").unwrap_or_default(), sink),
+            _ => {}
+        }
+    }
+
+    fn delta(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(delta) = json.get("delta") else {
+            return;
+        };
+        let piece = |name| delta.text_of(name).unwrap_or_default();
+        match delta.text_of("type").as_deref() {
+            Some("text_delta") => text(&piece("text"), sink),
+            Some("thinking_delta") => sink(Event::Thinking {
+                choice: 0,
+                text: &piece("thinking"),
+            }),
+            Some("signature_delta") => sink(Event::Signature {
+                choice: 0,
+                signature: &piece("signature"),
+            }),
+            Some("input_json_delta") => {
+                let piece = piece("partial_json");
+                if let Some(call) = self.call(json) {
+                    call.say(&piece, sink);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, json: Json<'_>) -> Option<&mut Call> {
+        let index = json.get("index").and_then(Json::whole)?;
+        self.calls.iter_mut().rev().find(|call| call.block == index)
+    }
+
+    /// What comes later is the sum so far; what does not come again stays.
+    fn usage(&mut self, usage: Option<Json<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Some(usage) = usage {
+            self.report = report(usage, self.report);
+            sink(Event::Usage(self.report));
+        }
+    }
+}
+
+fn text(text: &str, sink: &mut dyn FnMut(Event<'_>)) {
+    if !text.is_empty() {
+        sink(Event::Text { choice: 0, text });
+    }
+}
+
+/// Reads a reply in one piece.
+pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreadable> {
+    let mut tape = Tape::default();
+    let json = tape.read(body).map_err(|_| Unreadable)?;
+    if json.text_of("type").as_deref() == Some("error") || json.get("error").is_some() {
+        sink(Event::Error(&complaint(json, None)));
+        return Ok(());
+    }
+    let content = json.get("content").ok_or(Unreadable)?;
+    let mut blocks = Blocks::default();
+    sink(Event::Start {
+        id: &json.text_of("id").unwrap_or_default(),
+        model: &json.text_of("model").unwrap_or_default(),
+        created: None,
+    });
+    let mut calls = 0;
+    for block in content.items() {
+        said(block, &mut calls, sink);
+    }
+    sink(Event::Finish {
+        choice: 0,
+        reason: finish(&json.text_of("stop_reason").unwrap_or_default()),
+    });
+    blocks.usage(json.get("usage"), sink);
+    sink(Event::Done);
+    Ok(())
+}
+
+fn said(block: Json<'_>, calls: &mut u32, sink: &mut dyn FnMut(Event<'_>)) {
+    let of = |name| block.text_of(name).unwrap_or_default();
+    match block.text_of("type").as_deref() {
+        Some("text") => text(&of("text"), sink),
+        Some("thinking") => {
+            sink(Event::Thinking {
+                choice: 0,
+                text: &of("thinking"),
+            });
+            sink(Event::Signature {
+                choice: 0,
+                signature: &of("signature"),
+            });
+        }
+        Some("redacted_thinking") => sink(Event::SealedThinking {
+            choice: 0,
+            data: &of("data"),
+        }),
+        Some("tool_use") => {
+            let call = *calls;
+            *calls = call.saturating_add(1);
+            sink(Event::ToolStart {
+                choice: 0,
+                call,
+                id: &of("id"),
+                name: &of("name"),
+                signature: None,
+            });
+            let input = block.get("input").map_or_else(|| "{}".to_owned(), compact);
+            sink(Event::ToolArguments {
+                choice: 0,
+                call,
+                piece: &input,
+            });
+            sink(Event::ToolEnd { choice: 0, call });
+        }
+        _ => {}
+    }
+}
+
+/// The body of an error.
+pub fn error(status: u16, body: &[u8]) -> Complaint {
+    let mut tape = Tape::default();
+    match tape.read(body) {
+        Ok(json) => complaint(json, Some(status)),
+        Err(_) => Complaint::default().classified(Some(status)),
+    }
+}
+
+/// Vertex says errors as Google does; both keep message and kind in `error`.
+fn complaint(json: Json<'_>, status: Option<u16>) -> Complaint {
+    let error = json.get("error").unwrap_or(json);
+    let message = error.text_of("message").unwrap_or_default();
+    let code = error
+        .text_of("type")
+        .or_else(|| error.text_of("status"))
+        .unwrap_or_default();
+    Complaint::new(&message, &code, Class::Unknown).classified(status)
+}
+
+fn finish(reason: &str) -> Finish {
+    match reason {
+        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+        "stop_sequence" => Finish::StopSequence,
+        "tool_use" => Finish::ToolCalls,
+        "refusal" => Finish::Refusal,
+        "pause_turn" => Finish::Pause,
+        _ => Finish::Stop,
+    }
+}
+
+/// `input_tokens` is without what was read from or written to the cache here; thoughts are part of what was
+/// answered, and not told apart.
+pub fn report(usage: Json<'_>, before: Report) -> Report {
+    let mut figures = Figures::default();
+    let mut count = |name, before| match usage.get(name) {
+        Some(value) => figures.count(Some(value)),
+        None => before,
+    };
+    let used = Usage {
+        input: count("input_tokens", before.usage.input),
+        cached_input: count("cache_read_input_tokens", before.usage.cached_input),
+        cache_write: count("cache_creation_input_tokens", before.usage.cache_write),
+        output: count("output_tokens", before.usage.output),
+        reasoning: before.usage.reasoning,
+    };
+    let hour = match usage.get("cache_creation") {
+        Some(creation) => figures.field(Some(creation), "ephemeral_1h_input_tokens"),
+        None => before.cache_write_hour,
+    };
+    let (_, cache_write_hour) = figures.divide(used.cache_write, hour);
+    Report {
+        usage: used,
+        cache_write_hour,
+        suspect: before.suspect.or_else(|| figures.suspect()),
+        ..before
+    }
+}

@@ -1,0 +1,235 @@
+//! Replies of Cohere's chat, streamed and whole, as events.
+
+use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
+use crate::dialect::figures::Figures;
+use crate::dialect::json::{Json, Tape};
+use crate::dialect::speak::Unreadable;
+use crate::dialect::sse_reader::Meaning;
+use crate::units::Tokens;
+use crate::usage::Usage;
+
+/// More calls in one reply are not read.
+const CALLS_MAX: usize = 1_024;
+
+/// What the events of a stream mean.
+#[derive(Debug, Default)]
+pub struct Deltas {
+    /// The numbers of the calls as they come, in order.
+    calls: Vec<u64>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    Ended,
+}
+
+impl Meaning for Deltas {
+    fn event(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let message = json.get("delta").and_then(|delta| delta.get("message"));
+        match json.text_of("type").as_deref() {
+            Some("message-start") => sink(Event::Start {
+                id: &json.text_of("id").unwrap_or_default(),
+                model: "",
+                created: None,
+            }),
+            Some("content-start" | "content-delta") => {
+                if let Some(content) = message.and_then(|message| message.get("content")) {
+                    said(content, sink);
+                }
+            }
+            Some("tool-plan-delta") => {
+                plan(message, sink);
+            }
+            Some("tool-call-start") if self.calls.len() < CALLS_MAX => {
+                let number = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+                self.calls.push(index(json));
+                if let Some(call) = message.and_then(|message| message.get("tool_calls")) {
+                    begin(call, number, sink);
+                    arguments(call, number, sink);
+                }
+            }
+            Some("tool-call-delta") => {
+                let call = message.and_then(|message| message.get("tool_calls"));
+                if let (Some(call), Some(number)) = (call, self.number(json)) {
+                    arguments(call, number, sink);
+                }
+            }
+            Some("tool-call-end") => {
+                if let Some(call) = self.number(json) {
+                    sink(Event::ToolEnd { choice: 0, call });
+                }
+            }
+            Some("message-end") if self.state == State::Open => {
+                self.state = State::Ended;
+                let delta = json.get("delta").unwrap_or(json);
+                end(delta, sink);
+            }
+            None if json.get("message").is_some() => sink(Event::Error(&complaint(json, None))),
+            _ => {}
+        }
+    }
+}
+
+impl Deltas {
+    fn number(&self, json: Json<'_>) -> Option<u32> {
+        let index = index(json);
+        let at = self.calls.iter().rposition(|known| *known == index)?;
+        u32::try_from(at).ok()
+    }
+}
+
+fn index(json: Json<'_>) -> u64 {
+    json.get("index").and_then(Json::whole).unwrap_or(0)
+}
+
+fn said(content: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+    if let Some(text) = content.text_of("thinking").filter(|text| !text.is_empty()) {
+        sink(Event::Thinking {
+            choice: 0,
+            text: &text,
+        });
+    }
+    if let Some(text) = content.text_of("text").filter(|text| !text.is_empty()) {
+        sink(Event::Text {
+            choice: 0,
+            text: &text,
+        });
+    }
+}
+
+/// What it means to do with its tools: a thought, if a short one.
+fn plan(message: Option<Json<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+    if let Some(text) = message.and_then(|message| message.text_of("tool_plan")) {
+        sink(Event::Thinking {
+            choice: 0,
+            text: &text,
+        });
+    }
+}
+
+fn begin(call: Json<'_>, number: u32, sink: &mut dyn FnMut(Event<'_>)) {
+    let function = call.get("function").unwrap_or(call);
+    sink(Event::ToolStart {
+        choice: 0,
+        call: number,
+        id: &call.text_of("id").unwrap_or_default(),
+        name: &function.text_of("name").unwrap_or_default(),
+        signature: None,
+    });
+}
+
+fn arguments(call: Json<'_>, number: u32, sink: &mut dyn FnMut(Event<'_>)) {
+    let function = call.get("function").unwrap_or(call);
+    if let Some(piece) = function
+        .text_of("arguments")
+        .filter(|text| !text.is_empty())
+    {
+        sink(Event::ToolArguments {
+            choice: 0,
+            call: number,
+            piece: &piece,
+        });
+    }
+}
+
+fn end(json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+    if let Some(usage) = json.get("usage") {
+        sink(Event::Usage(report(usage)));
+    }
+    let reason = json.text_of("finish_reason").unwrap_or_default();
+    match finish(&reason) {
+        Some(reason) => {
+            sink(Event::Finish { choice: 0, reason });
+            sink(Event::Done);
+        }
+        None => {
+            let said = json.text_of("error").unwrap_or_default();
+            sink(Event::Error(&Complaint::new(&said, &reason, Class::Server)));
+        }
+    }
+}
+
+/// Reads a reply in one piece.
+pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreadable> {
+    let mut tape = Tape::default();
+    let json = tape.read(body).map_err(|_| Unreadable)?;
+    let message = json
+        .get("message")
+        .filter(|message| message.get("role").is_some())
+        .ok_or(Unreadable)?;
+    sink(Event::Start {
+        id: &json.text_of("id").unwrap_or_default(),
+        model: "",
+        created: None,
+    });
+    plan(Some(message), sink);
+    for content in message
+        .get("content")
+        .map(Json::items)
+        .into_iter()
+        .flatten()
+    {
+        said(content, sink);
+    }
+    let calls = message.get("tool_calls").map(Json::items);
+    for (number, call) in (0_u32..).zip(calls.into_iter().flatten()) {
+        begin(call, number, sink);
+        arguments(call, number, sink);
+        sink(Event::ToolEnd {
+            choice: 0,
+            call: number,
+        });
+    }
+    end(json, sink);
+    Ok(())
+}
+
+/// None for an end that is a failure.
+fn finish(reason: &str) -> Option<Finish> {
+    match reason {
+        "MAX_TOKENS" => Some(Finish::Length),
+        "STOP_SEQUENCE" => Some(Finish::StopSequence),
+        "TOOL_CALL" => Some(Finish::ToolCalls),
+        "ERROR_TOXIC" => Some(Finish::ContentFilter),
+        "ERROR" | "TIMEOUT" | "ERROR_LIMIT" => None,
+        _ => Some(Finish::Stop),
+    }
+}
+
+/// The body of an error: `{"message": "..."}`.
+pub fn error(status: u16, body: &[u8]) -> Complaint {
+    let mut tape = Tape::default();
+    match tape.read(body) {
+        Ok(json) => complaint(json, Some(status)),
+        Err(_) => Complaint::default().classified(Some(status)),
+    }
+}
+
+fn complaint(json: Json<'_>, status: Option<u16>) -> Complaint {
+    let message = json.text_of("message").unwrap_or_default();
+    Complaint::new(&message, "", Class::Unknown).classified(status)
+}
+
+/// What is billed, where it is said: the provider's own frame around a prompt is not.
+pub fn report(usage: Json<'_>) -> Report {
+    let mut figures = Figures::default();
+    let counted = usage.get("billed_units").or_else(|| usage.get("tokens"));
+    let prompt = figures.field(counted, "input_tokens");
+    let cached = figures.field(Some(usage), "cached_tokens");
+    // The cache also holds what is not billed.
+    let cached = Tokens(cached.0.min(prompt.0));
+    let (input, cached_input) = figures.divide(prompt, cached);
+    Report {
+        usage: Usage {
+            input,
+            cached_input,
+            output: figures.field(counted, "output_tokens"),
+            ..Usage::default()
+        },
+        suspect: figures.suspect(),
+        ..Report::default()
+    }
+}

@@ -1,0 +1,361 @@
+//! A request, written for Gemini's `generateContent`.
+
+use crate::dialect::anthropic::blocks::arguments;
+use crate::dialect::chat::{
+    Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, Tool, ToolCall,
+    ToolChoice, called_tool, split_instructions,
+};
+use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
+use crate::dialect::gemini::Gemini;
+use crate::dialect::json::{Kind, Tape};
+use crate::dialect::path::segment;
+use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::writer::{Writer, compact, object};
+
+/// Models that are told how much to think in tokens; newer ones are told in words.
+const COUNT_THOUGHTS: &[&str] = &["gemini-1", "gemini-2"];
+
+/// Stands where the seal of a thought is wanted and the call was made by somebody else; Google's own word.
+const NO_SEAL: &str = "skip_thought_signature_validator";
+
+/// Writes a request.
+pub fn write(
+    (hosting, name): (Gemini, &'static str),
+    chat: &Chat,
+    target: &Target<'_>,
+    policy: Policy,
+) -> Result<Written, Untranslatable> {
+    let mut gaps = Gaps::new(name, policy);
+    gaps.inherit(chat, "this field has no neutral meaning");
+    gaps.extras(chat);
+    let counts = COUNT_THOUGHTS
+        .iter()
+        .any(|known| target.model.contains(known));
+    let body = object(|o| {
+        conversation(o, chat, counts, &mut gaps);
+        tools(o, chat, &mut gaps);
+        o.key("generationConfig")
+            .object(|o| generation(o, chat, counts, &mut gaps));
+    });
+    for (said, name) in [
+        (chat.user.is_some(), "user"),
+        (chat.metadata.is_some(), "metadata"),
+    ] {
+        if said {
+            gaps.advice(name, "it takes no notes");
+        }
+    }
+    Ok(Written {
+        body,
+        path: path(hosting, chat, target),
+        headers: Vec::new(),
+        dropped: gaps.settle()?,
+    })
+}
+
+fn path(hosting: Gemini, chat: &Chat, target: &Target<'_>) -> String {
+    let version = match hosting {
+        Gemini::Studio => "/v1beta",
+        Gemini::Vertex => "",
+    };
+    let verb = if streams(chat) {
+        "streamGenerateContent?alt=sse"
+    } else {
+        "generateContent"
+    };
+    format!("{version}/models/{}:{verb}", segment(target.model))
+}
+
+#[allow(
+    clippy::fn_params_excessive_bools,
+    reason = "whether this model counts its thoughts, looked up once"
+)]
+fn generation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
+    o.whole_field("maxOutputTokens", chat.output_max);
+    for (name, number) in [
+        ("temperature", &chat.temperature),
+        ("topP", &chat.top_p),
+        ("frequencyPenalty", &chat.frequency_penalty),
+        ("presencePenalty", &chat.presence_penalty),
+        ("seed", &chat.seed),
+    ] {
+        o.raw_field(name, number.as_ref().map(|number| number.as_str()));
+    }
+    o.whole_field("topK", chat.top_k);
+    o.whole_field("candidateCount", chat.n.filter(|n| *n != 1));
+    if !chat.stop.is_empty() {
+        o.key("stopSequences")
+            .list(|list| chat.stop.iter().for_each(|stop| list.text(stop)));
+    }
+    gaps.unless_default(chat, &["logprobs", "parallel_tool_calls"]);
+    match &chat.format {
+        Format::Text => {}
+        Format::JsonObject => o.key("responseMimeType").text("application/json"),
+        Format::JsonSchema { schema, .. } => {
+            o.key("responseMimeType").text("application/json");
+            o.key("responseJsonSchema").raw(schema);
+        }
+    }
+    thinking(o, chat, counts);
+}
+
+#[allow(
+    clippy::fn_params_excessive_bools,
+    reason = "whether this model counts its thoughts, looked up once"
+)]
+fn thinking(o: &mut Writer<'_>, chat: &Chat, counts: bool) {
+    let wanted = chat.reasoning;
+    if wanted.in_words().is_none() && wanted.thinking == Thinking::Unsaid {
+        return;
+    }
+    o.key("thinkingConfig").object(|o| {
+        let off = wanted.in_words() == Some(Effort::None);
+        match (counts, wanted.in_tokens(), wanted.in_words()) {
+            (true, Some(budget), _) => o.key("thinkingBudget").whole(budget),
+            (true, None, _) => o.key("thinkingBudget").raw("-1"),
+            // The newest cannot do without: the least there is stands for none.
+            (false, _, Some(effort)) => o.key("thinkingLevel").text(match effort {
+                Effort::None | Effort::Minimal => "minimal",
+                Effort::Low => "low",
+                Effort::Medium => "medium",
+                Effort::High | Effort::ExtraHigh | Effort::Max => "high",
+            }),
+            (false, _, None) => {}
+        }
+        if !off {
+            o.key("includeThoughts").truth(true);
+        }
+    });
+}
+
+#[allow(
+    clippy::fn_params_excessive_bools,
+    reason = "whether this model counts its thoughts, looked up once"
+)]
+fn conversation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
+    let (instructions, talk) = split_instructions(&chat.messages);
+    let late = talk.iter().filter(|message| message.role.instructs());
+    if late.clone().next().is_some() {
+        gaps.lost(
+            "messages.role",
+            "system messages stand before the conversation here; later ones were moved there",
+        );
+    }
+    let system: Vec<&Message> = instructions.iter().chain(late).collect();
+    if !system.is_empty() {
+        o.key("systemInstruction").object(|o| {
+            o.key("parts").list(|list| {
+                for part in system.iter().flat_map(|message| &message.parts) {
+                    written(list, part, gaps);
+                }
+            });
+        });
+    }
+    if chat.messages.iter().any(|message| message.name.is_some()) {
+        gaps.advice("messages.name", "who speaks of several is not said here");
+    }
+    let talk: Vec<(usize, &Message)> = chat
+        .messages
+        .iter()
+        .enumerate()
+        .filter(|(_, message)| !message.role.instructs())
+        .collect();
+    if talk.is_empty() {
+        gaps.lost("messages", "there must be one that is not an instruction");
+    }
+    o.key("contents").list(|list| {
+        for turn in talk.chunk_by(|left, right| left.1.role == right.1.role) {
+            let assistant = turn
+                .first()
+                .is_some_and(|(_, first)| first.role == Role::Assistant);
+            list.object(|o| {
+                o.key("role").text(if assistant { "model" } else { "user" });
+                o.key("parts").list(|list| {
+                    // Only the first call of a turn bears the seal of the thought behind them.
+                    let mut seal = (!counts).then_some(NO_SEAL);
+                    for (at, message) in turn {
+                        for part in &message.parts {
+                            if let Part::ToolCall(one) = part {
+                                call(list, one, seal.take(), gaps);
+                            } else if let Part::ToolResult { id, parts, outcome } = part {
+                                let name = called_tool(&chat.messages, *at, id);
+                                result(list, (id, name), parts, *outcome, gaps);
+                            } else {
+                                written(list, part, gaps);
+                            }
+                        }
+                    }
+                });
+            });
+        }
+    });
+}
+
+fn written(list: &mut Writer<'_>, part: &Part, gaps: &mut Gaps) {
+    match part {
+        Part::Text(text) | Part::Refusal(text) => list.object(|o| o.key("text").text(text)),
+        Part::Image { source, detail } => {
+            if detail.is_some() {
+                gaps.advice("messages.image_url.detail", "not said of one picture here");
+            }
+            media(list, source, "image/jpeg", gaps);
+        }
+        Part::Document { source, .. } => media(list, source, "application/pdf", gaps),
+        Part::Audio { format, data } => list.object(|o| {
+            o.key("inlineData").object(|o| {
+                o.key("mimeType").text(&format!("audio/{format}"));
+                o.key("data").text(data);
+            });
+        }),
+        Part::Thinking { .. } | Part::SealedThinking(_) => gaps.advice(
+            "messages.reasoning_content",
+            "thoughts are not given back to this provider",
+        ),
+        Part::CacheMark(_) => {
+            gaps.advice("messages.cache_control", "this provider caches by itself");
+        }
+        Part::ToolCall(_) | Part::ToolResult { .. } => {
+            gaps.lost("messages.content", "calls and results stand in turns here");
+        }
+    }
+}
+
+/// By address the kind of the data must be said; its ending tells, or the usual one stands.
+fn media(list: &mut Writer<'_>, source: &Source, usual: &str, gaps: &mut Gaps) {
+    match source {
+        Source::Text(text) => list.object(|o| o.key("text").text(text)),
+        Source::Data { media, base64 } => list.object(|o| {
+            o.key("inlineData").object(|o| {
+                o.key("mimeType").text(media);
+                o.key("data").text(base64);
+            });
+        }),
+        Source::Url(url) => list.object(|o| {
+            o.key("fileData").object(|o| {
+                o.key("mimeType").text(kind_of(url).unwrap_or(usual));
+                o.key("fileUri").text(url);
+            });
+        }),
+        Source::File(_) => gaps.lost("messages file_id", OTHERS_FILE),
+    }
+}
+
+fn kind_of(url: &str) -> Option<&'static str> {
+    let path = url.split(['?', '#']).next()?;
+    let (_, ending) = path.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        _ => return None,
+    })
+}
+
+fn call(list: &mut Writer<'_>, call: &ToolCall, seal: Option<&str>, gaps: &mut Gaps) {
+    let args = arguments(call);
+    if args.is_none() {
+        gaps.lost(
+            "messages.tool_calls.function.arguments",
+            "they are no JSON object",
+        );
+    }
+    list.object(|o| {
+        o.key("functionCall").object(|o| {
+            o.key("name").text(&call.name);
+            o.key("args").raw(args.as_deref().unwrap_or("{}"));
+        });
+        o.text_field("thoughtSignature", call.signature.as_deref().or(seal));
+    });
+}
+
+fn result(
+    list: &mut Writer<'_>,
+    (id, name): (&str, Option<&str>),
+    parts: &[Part],
+    outcome: Outcome,
+    gaps: &mut Gaps,
+) {
+    let mut text = String::new();
+    for part in parts {
+        if let Part::Text(more) = part {
+            text.push_str(more);
+        } else if !matches!(part, Part::CacheMark(_)) {
+            gaps.lost(
+                "messages tool result",
+                "results of tools are only text here",
+            );
+        }
+    }
+    if name.is_none() {
+        gaps.lost(
+            "messages.tool_call_id",
+            "no call before it has this id, and results go by the tool's name here",
+        );
+    }
+    let field = match outcome {
+        Outcome::Done => "result",
+        Outcome::Failed => "error",
+    };
+    list.object(|o| {
+        o.key("functionResponse").object(|o| {
+            o.key("name").text(name.unwrap_or(id));
+            // An object is wanted; what is none is wrapped into one.
+            match as_object(&text).filter(|_| outcome == Outcome::Done) {
+                Some(object) => o.key("response").raw(&object),
+                None => o.key("response").object(|o| o.key(field).text(&text)),
+            }
+        });
+    });
+}
+
+fn as_object(text: &str) -> Option<String> {
+    let mut tape = Tape::default();
+    let json = tape.read(text.as_bytes()).ok()?;
+    (json.kind() == Kind::Object).then(|| compact(json))
+}
+
+fn tools(o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
+    if chat.tools.is_empty() {
+        return;
+    }
+    if chat.tools.iter().any(|tool| tool.cache_mark.is_some()) {
+        gaps.advice("tools.cache_control", "this provider caches by itself");
+    }
+    if chat.tools.iter().any(|tool| tool.strict == Some(true)) {
+        gaps.advice(
+            "tools.function.strict",
+            "schemas bind, but not to the letter",
+        );
+    }
+    o.key("tools").list(|list| {
+        list.object(|o| {
+            o.key("functionDeclarations")
+                .list(|list| chat.tools.iter().for_each(|one| tool(list, one)));
+        });
+    });
+    let Some(choice) = &chat.tool_choice else {
+        return;
+    };
+    o.key("toolConfig").object(|o| {
+        o.key("functionCallingConfig").object(|o| match choice {
+            ToolChoice::Auto => o.key("mode").text("AUTO"),
+            ToolChoice::None => o.key("mode").text("NONE"),
+            ToolChoice::Required => o.key("mode").text("ANY"),
+            ToolChoice::Named(name) => {
+                o.key("mode").text("ANY");
+                o.key("allowedFunctionNames").list(|list| list.text(name));
+            }
+        });
+    });
+}
+
+fn tool(list: &mut Writer<'_>, tool: &Tool) {
+    list.object(|o| {
+        o.key("name").text(&tool.name);
+        o.text_field("description", tool.description.as_deref());
+        o.raw_field("parametersJsonSchema", tool.schema.as_deref());
+    });
+}
