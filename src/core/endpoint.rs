@@ -1,16 +1,21 @@
 //! What callers may ask for: one line an endpoint.
 
-use crate::dialect::Dialect;
+use std::fmt;
+
+use crate::dialect::anthropic::Messages;
+use crate::dialect::completions::Completions;
+use crate::dialect::openai::ChatCompletions;
+use crate::dialect::responses::Responses;
+use crate::dialect::speak::Client;
 
 /// A path that is understood.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// As the caller writes it.
     pub path: &'static str,
     /// The only method it takes.
     pub method: &'static str,
     /// What the caller speaks there.
-    pub dialect: Dialect,
+    pub client: &'static dyn Client,
     /// What happens with it.
     pub kind: Kind,
 }
@@ -20,13 +25,28 @@ pub struct Endpoint {
 pub enum Kind {
     /// Goes to a provider, at this path behind the provider's own.
     Forwarded {
-        /// Behind [`crate::config::Provider::path`].
+        /// Whose path it is.
+        native: &'static str,
+        /// Behind [`crate::config::Provider::path`], at a provider that understands this dialect as it stands.
         path: &'static str,
+        /// Whether providers of other dialects can be asked.
+        others: Others,
         /// Whether a stream may be asked for.
         streams: Streams,
     },
     /// Answered here: which models the caller may use.
     ListModels,
+    /// Answered here: how many tokens a request has.
+    CountTokens,
+}
+
+/// Whether providers of other dialects can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// Through the neutral form.
+    Translated,
+    /// There is no neutral form of it.
+    Never,
 }
 
 /// Whether an endpoint can answer as a stream.
@@ -38,42 +58,76 @@ pub enum Streams {
     Never,
 }
 
+const fn chat(
+    path: &'static str,
+    client: &'static dyn Client,
+    native: &'static str,
+    behind: &'static str,
+) -> Endpoint {
+    Endpoint {
+        path,
+        method: "POST",
+        client,
+        kind: Kind::Forwarded {
+            native,
+            path: behind,
+            others: Others::Translated,
+            streams: Streams::OnRequest,
+        },
+    }
+}
+
 /// Every endpoint; tests walk it.
 pub static ENDPOINTS: &[Endpoint] = &[
+    chat(
+        "/v1/chat/completions",
+        &ChatCompletions,
+        "openai",
+        "/chat/completions",
+    ),
+    chat("/v1/completions", &Completions, "openai", "/completions"),
+    // Providers that speak OpenAI's chat seldom have this one: it is always translated.
+    chat("/v1/responses", &Responses, "", ""),
+    chat("/v1/messages", &Messages, "anthropic", "/v1/messages"),
     Endpoint {
-        path: "/v1/chat/completions",
+        path: "/v1/messages/count_tokens",
         method: "POST",
-        dialect: Dialect::Openai,
-        kind: Kind::Forwarded {
-            path: "/chat/completions",
-            streams: Streams::OnRequest,
-        },
-    },
-    Endpoint {
-        path: "/v1/completions",
-        method: "POST",
-        dialect: Dialect::Openai,
-        kind: Kind::Forwarded {
-            path: "/completions",
-            streams: Streams::OnRequest,
-        },
+        client: &Messages,
+        kind: Kind::CountTokens,
     },
     Endpoint {
         path: "/v1/embeddings",
         method: "POST",
-        dialect: Dialect::Openai,
+        client: &ChatCompletions,
         kind: Kind::Forwarded {
+            native: "openai",
             path: "/embeddings",
+            others: Others::Never,
             streams: Streams::Never,
         },
     },
     Endpoint {
         path: "/v1/models",
         method: "GET",
-        dialect: Dialect::Openai,
+        client: &ChatCompletions,
         kind: Kind::ListModels,
     },
 ];
+
+/// Whose words a caller of this path expects, also where nothing is.
+pub fn client_of(path: &str) -> &'static dyn Client {
+    if path.starts_with("/v1/messages") {
+        &Messages
+    } else {
+        &ChatCompletions
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.path)
+    }
+}
 
 /// Why a path and method name no endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

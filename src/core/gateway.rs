@@ -3,13 +3,18 @@
 use std::rc::Rc;
 
 use crate::auth;
-use crate::config::Gateway;
-use crate::dialect::{Dialect, answer};
-use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams};
-use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress};
+use crate::config::{Gateway, Target};
+use crate::dialect::answer;
+use crate::dialect::chat::Chat;
+use crate::dialect::gaps::Policy;
+use crate::dialect::speak::{self, Client};
+use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
+use crate::handoff::{
+    BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
+};
 use crate::head::Head;
 use crate::refusal::{Answer, Refusal};
-use crate::request;
+use crate::request::{self, UsageOption};
 use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
 use crate::units::Timestamp;
@@ -52,9 +57,10 @@ pub enum Step {
 }
 
 /// One request until it is forwarded or answered.
-#[derive(Debug)]
 pub struct Admission {
     config: Rc<Gateway>,
+    /// Whose words the caller expects.
+    client: &'static dyn Client,
     state: State,
     /// For the record, as far as it is known.
     pub known: Known,
@@ -85,8 +91,6 @@ enum State {
 struct Expected {
     key: usize,
     endpoint: &'static Endpoint,
-    path: &'static str,
-    streams: Streams,
 }
 
 impl Admission {
@@ -94,6 +98,7 @@ impl Admission {
     pub fn new(config: Rc<Gateway>) -> Self {
         Self {
             config,
+            client: client_of(""),
             state: State::ExpectHead,
             known: Known::default(),
         }
@@ -121,16 +126,17 @@ impl Admission {
                 Err(Refusal::internal("the request came out of order"))
             }
         };
-        Some(step.unwrap_or_else(|refusal| Step::Answer(answer(Dialect::Openai, &refusal))))
+        Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
     }
 
     fn head(&mut self, head: Head<'_>, now: Timestamp) -> Result<Step, Refusal> {
         self.known.started = now;
         self.known.trace = trace::id(head);
+        let path = head.text(":path").unwrap_or_default();
+        self.client = client_of(path);
         let key = auth::identify(&self.config, head)?;
         self.known.key = Some(key);
         let method = head.text(":method").unwrap_or_default();
-        let path = head.text(":path").unwrap_or_default();
         let (endpoint, rest) = match endpoint::find(method, path) {
             Ok(found) => found,
             Err(NoEndpoint::Unknown) => {
@@ -138,17 +144,17 @@ impl Admission {
             }
             Err(NoEndpoint::TakesOnly(takes)) => {
                 let mut answer = answer(
-                    Dialect::Openai,
+                    self.client,
                     &Refusal::method_not_allowed(&shown(method), takes),
                 );
                 answer.headers.push(("allow", takes.to_owned()));
                 return Ok(Step::Answer(answer));
             }
         };
-        let (path, streams) = match endpoint.kind {
-            Kind::ListModels => return self.list_models(key, rest),
-            Kind::Forwarded { path, streams } => (path, streams),
-        };
+        if endpoint.kind == Kind::ListModels {
+            return self.list_models(key, rest);
+        }
+        self.client = endpoint.client;
         if let Some(encoding) = head.text("content-encoding")
             && !encoding.eq_ignore_ascii_case("identity")
         {
@@ -158,12 +164,7 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        self.state = State::ExpectBody(Expected {
-            key,
-            endpoint,
-            path,
-            streams,
-        });
+        self.state = State::ExpectBody(Expected { key, endpoint });
         Ok(Step::AwaitBody)
     }
 
@@ -181,13 +182,18 @@ impl Admission {
         body: Vec<u8>,
         counter: &mut Counter,
     ) -> Result<Step, Refusal> {
-        let Expected {
-            key,
-            endpoint,
-            path,
-            streams,
-        } = expected;
-        let request = request::parse(&body, streams)?;
+        let Expected { key, endpoint } = expected;
+        let (streams, native) = match endpoint.kind {
+            Kind::Forwarded {
+                streams, native, ..
+            } => (streams, native),
+            Kind::ListModels | Kind::CountTokens => (Streams::Never, ""),
+        };
+        let usage = match native {
+            "openai" => UsageOption::StreamOptions,
+            _ => UsageOption::Always,
+        };
+        let request = request::parse(&body, streams, usage)?;
         let model = self
             .config
             .models
@@ -198,6 +204,11 @@ impl Admission {
             return Err(Refusal::model_not_allowed(&request.model));
         }
         let prompt = self.count(model, &body, counter);
+        let Kind::Forwarded { path, .. } = endpoint.kind else {
+            let body = serde_json::json!({"input_tokens": prompt.tokens});
+            return Ok(Step::Answer(said(&body)));
+        };
+        let chain = self.plan(endpoint, model, &body)?;
         let body = if body.len() <= BODY_KEPT_BYTES_MAX {
             Body::Kept(body)
         } else {
@@ -210,6 +221,7 @@ impl Admission {
             path,
             request,
             model,
+            chain,
             body,
             prompt,
             trace: self.known.trace.clone(),
@@ -229,6 +241,69 @@ impl Admission {
             .and_then(|model| model.targets.first());
         let family = Family::of(target.map_or("", |target| &target.model));
         count_chat(counter, family, body, self.known.started.0)
+    }
+
+    /// Who may be asked, in order. A target that cannot express the request is passed over; if none can, the
+    /// first of them says why.
+    fn plan(
+        &self,
+        endpoint: &Endpoint,
+        model: usize,
+        body: &[u8],
+    ) -> Result<Vec<Planned>, Refusal> {
+        let targets = self.config.models.get(model).map(|model| &model.targets);
+        let mut chat = None;
+        let mut chain = Vec::new();
+        let mut why = None;
+        for (position, target) in targets.into_iter().flatten().enumerate() {
+            match self.way(endpoint, target, body, &mut chat) {
+                Ok(way) => chain.push(Planned {
+                    target: position,
+                    way,
+                }),
+                Err(refusal) => why = why.or(Some(refusal)),
+            }
+        }
+        match why {
+            Some(refusal) if chain.is_empty() => Err(refusal),
+            _ => Ok(chain),
+        }
+    }
+
+    fn way(
+        &self,
+        endpoint: &Endpoint,
+        target: &Target,
+        body: &[u8],
+        chat: &mut Option<Chat>,
+    ) -> Result<Way, Refusal> {
+        let Kind::Forwarded { native, others, .. } = endpoint.kind else {
+            return Err(Refusal::internal("this is answered here"));
+        };
+        let provider = self.config.providers.get(target.provider);
+        let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
+        let dialect = provider.dialect.provider();
+        if !native.is_empty() && dialect.understands() == native {
+            return Ok(Way::Passes);
+        }
+        if others == Others::Never {
+            return Err(Refusal::untranslatable_endpoint(
+                endpoint.path,
+                dialect.name(),
+            ));
+        }
+        let chat = match chat {
+            Some(chat) => chat,
+            None => chat.insert(endpoint.client.read(body)?),
+        };
+        let target = speak::Target {
+            model: &target.model,
+            ..speak::Target::default()
+        };
+        dialect
+            .write(chat, &target, Policy::Refuse)
+            .map(Way::Translated)
+            .map_err(|untranslatable| untranslatable.refusal())
     }
 
     fn allowed(&self, key: usize, model: &str) -> bool {
@@ -257,12 +332,16 @@ impl Admission {
                 .map(entry)
                 .ok_or_else(|| Refusal::unknown_model(one))?,
         };
-        Ok(Step::Answer(Answer {
-            status: 200,
-            headers: Vec::new(),
-            body: body.to_string().into_bytes(),
-            code: None,
-        }))
+        Ok(Step::Answer(said(&body)))
+    }
+}
+
+fn said(body: &serde_json::Value) -> Answer {
+    Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+        code: None,
     }
 }
 
@@ -279,7 +358,7 @@ fn shown(text: &str) -> String {
 /// the caller gets our words.
 pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer> {
     exchange.close_silent_attempt(now);
-    let told = |refusal: &Refusal| Err(answer(exchange.endpoint.dialect, refusal));
+    let told = |refusal: &Refusal| Err(answer(exchange.endpoint.client, refusal));
     let Some((tried, _, provider)) = exchange.last() else {
         return told(&Refusal::internal(
             "Envoy answered before any provider was asked",
@@ -332,7 +411,7 @@ fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
         | Failure::Credential => (502, "provider_error"),
     };
     let mut answer = answer(
-        exchange.endpoint.dialect,
+        exchange.endpoint.client,
         &Refusal::no_answer(status, code, &exchange.story()),
     );
     if let Some(retry_after) = &failed.retry_after {

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
-use crate::request::{Reply, Request};
+use crate::request::{Reply, Request, UsageEvent};
 use crate::tokens::Count;
 use crate::units::Timestamp;
 use crate::usage::Usage;
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub request: Request,
     /// Position in [`Gateway::models`].
     pub model: usize,
+    /// Who may be asked, in order, and how.
+    pub chain: Vec<Planned>,
     /// The body, as long as an attempt may need it.
     pub body: Body,
     /// Its tokens, counted before it leaves.
@@ -46,6 +49,24 @@ pub struct Exchange {
     pub attempts: Vec<Tried>,
     /// What came back so far.
     pub progress: Progress,
+}
+
+/// One who may be asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Position in the model's targets.
+    pub target: usize,
+    /// How.
+    pub way: Way,
+}
+
+/// How a request reaches a provider.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As the caller wrote it, spliced.
+    Passes,
+    /// In the provider's own dialect.
+    Translated(Written),
 }
 
 /// Where the original body is.
@@ -63,8 +84,8 @@ pub enum Body {
 /// One attempt and its end.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// Position in the model's targets.
-    pub target: usize,
+    /// Position in [`Exchange::chain`].
+    pub number: usize,
     /// When it began.
     pub started: Timestamp,
     /// How it stands.
@@ -192,23 +213,55 @@ impl Exchange {
 
     /// How many attempts there may be.
     pub fn attempts_max(&self) -> usize {
-        self.model()
-            .map_or(0, |model| model.targets.len().min(ATTEMPTS_MAX))
+        self.chain.len()
     }
 
     /// The target of the attempt with this number, from 0, and its provider.
     pub fn target(&self, number: usize) -> Option<(&Target, &Provider)> {
-        if number >= self.attempts_max() {
-            return None;
-        }
-        let target = self.model()?.targets.get(number)?;
+        let planned = self.chain.get(number)?;
+        let target = self.model()?.targets.get(planned.target)?;
         Some((target, self.config.providers.get(target.provider)?))
+    }
+
+    /// How the attempt that runs asks.
+    pub fn way(&self) -> Option<&Way> {
+        let number = self.attempts.last()?.number;
+        self.chain.get(number).map(|planned| &planned.way)
+    }
+
+    /// No attempt follows: the bodies are not needed any more.
+    pub fn forget_bodies(&mut self) {
+        self.body = Body::InEnvoy {
+            bytes: self.body_bytes(),
+        };
+        for planned in &mut self.chain {
+            if let Way::Translated(written) = &mut planned.way {
+                written.body = Vec::new();
+            }
+        }
+    }
+
+    /// What the writer of a translated reply needs to know of the question.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            model: self.request.model.clone(),
+            id: self.trace.clone(),
+            created: self
+                .started
+                .0
+                .checked_div(1_000_000_000)
+                .unwrap_or_default(),
+            usage: match self.request.reply {
+                Reply::Streamed(UsageEvent::Asked) => UsageWish::Asked,
+                Reply::Whole | Reply::Streamed(UsageEvent::Hidden) => UsageWish::Unsaid,
+            },
+        }
     }
 
     /// Where the last attempt went.
     pub fn last(&self) -> Option<(&Tried, &Target, &Provider)> {
         let tried = self.attempts.last()?;
-        let (target, provider) = self.target(tried.target)?;
+        let (target, provider) = self.target(tried.number)?;
         Some((tried, target, provider))
     }
 

@@ -208,7 +208,7 @@ fn end_of(exchange: &Exchange, ended: Ended<'_>) -> &'static str {
 
 fn tried(exchange: &Exchange) -> Vec<Tried<'_>> {
     let one = |tried: &crate::handoff::Tried| {
-        let (target, provider) = exchange.target(tried.target)?;
+        let (target, provider) = exchange.target(tried.number)?;
         Some((target, provider, tried.end.label(), tried.end.why()))
     };
     exchange

@@ -196,6 +196,17 @@ impl Refusal {
         )
     }
 
+    /// There is no neutral form of what this endpoint does.
+    pub fn untranslatable_endpoint(path: &str, dialect: &str) -> Self {
+        Self::new(
+            400,
+            "untranslatable_endpoint",
+            format!(
+                "The provider behind this model speaks `{dialect}`, which has nothing like `{path}`. Ask for another model."
+            ),
+        )
+    }
+
     /// Inside the gateway something was missing that should be there.
     pub fn internal(what: &str) -> Self {
         Self::new(

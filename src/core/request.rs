@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
 use crate::refusal::Refusal;
 
@@ -36,6 +37,15 @@ pub enum UsageEvent {
     Asked,
     /// It is kept back.
     Hidden,
+}
+
+/// How a dialect lets the figures of a stream be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageOption {
+    /// OpenAI's `stream_options.include_usage`.
+    StreamOptions,
+    /// They come anyway.
+    Always,
 }
 
 /// The places of a body that a provider gets otherwise than the caller wrote them.
@@ -71,7 +81,7 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
 
 /// Parses what must be known and finds what must be changed. Nothing in it recurses, however deep
 /// the body nests.
-pub fn parse(body: &[u8], streams: Streams) -> Result<Request, Refusal> {
+pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Request, Refusal> {
     let text = std::str::from_utf8(body).map_err(|error| {
         Refusal::invalid_json(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
@@ -96,10 +106,12 @@ pub fn parse(body: &[u8], streams: Streams) -> Result<Request, Refusal> {
         Some(_) => return Err(Refusal::invalid_type("stream", "true or false")),
     };
     let mut edits = vec![(place(text, raw_model.get())?, Text::Model)];
-    let reply = if streamed {
-        Reply::Streamed(ask_for_usage(text, fields.stream_options, &mut edits)?)
-    } else {
-        Reply::Whole
+    let reply = match (streamed, usage) {
+        (false, _) => Reply::Whole,
+        (true, UsageOption::StreamOptions) => {
+            Reply::Streamed(ask_for_usage(text, fields.stream_options, &mut edits)?)
+        }
+        (true, UsageOption::Always) => Reply::Streamed(UsageEvent::Asked),
     };
     edits.sort_by_key(|(range, _)| range.start);
     Ok(Request {
@@ -168,21 +180,29 @@ fn internal() -> Refusal {
 }
 
 impl Splice {
+    /// A provider that sends the figures unasked may refuse the question.
+    fn edits_for(&self, usage: StreamUsage) -> impl Iterator<Item = &(Range<usize>, Text)> {
+        self.edits
+            .iter()
+            .filter(move |(_, text)| usage == StreamUsage::Asked || *text == Text::Model)
+    }
+
     /// How long the body becomes.
-    pub fn length(&self, body_bytes: usize, model: &str) -> usize {
-        self.edits.iter().fold(body_bytes, |length, (range, text)| {
-            let written = match text {
-                Text::Model => json_string_length(model),
-                Text::Literal(literal) => literal.len(),
-            };
-            length.saturating_sub(range.len()).saturating_add(written)
-        })
+    pub fn length(&self, body_bytes: usize, model: &str, usage: StreamUsage) -> usize {
+        self.edits_for(usage)
+            .fold(body_bytes, |length, (range, text)| {
+                let written = match text {
+                    Text::Model => json_string_length(model),
+                    Text::Literal(literal) => literal.len(),
+                };
+                length.saturating_sub(range.len()).saturating_add(written)
+            })
     }
 
     /// The body for a provider, or none if it is the caller's to the byte.
-    pub fn write(&self, body: &[u8], model: &str) -> Option<Vec<u8>> {
+    pub fn write(&self, body: &[u8], model: &str, usage: StreamUsage) -> Option<Vec<u8>> {
         let model = json_string(model);
-        let same = self.edits.iter().all(|(range, text)| {
+        let same = self.edits_for(usage).all(|(range, text)| {
             matches!(text, Text::Model) && body.get(range.clone()) == Some(model.as_bytes())
         });
         if same {
@@ -190,7 +210,7 @@ impl Splice {
         }
         let mut written = Vec::with_capacity(body.len().saturating_add(64));
         let mut from = 0;
-        for (range, text) in &self.edits {
+        for (range, text) in self.edits_for(usage) {
             written.extend_from_slice(body.get(from..range.start).unwrap_or_default());
             written.extend_from_slice(match text {
                 Text::Model => model.as_bytes(),
@@ -223,7 +243,11 @@ mod tests {
     use super::*;
 
     fn parsed(body: &str) -> Result<Request, Refusal> {
-        parse(body.as_bytes(), Streams::OnRequest)
+        parse(
+            body.as_bytes(),
+            Streams::OnRequest,
+            UsageOption::StreamOptions,
+        )
     }
 
     #[test]
@@ -262,9 +286,17 @@ mod tests {
         ] {
             let request = parsed(body).unwrap();
             assert_eq!((request.model.as_str(), request.reply), ("small", reply));
-            let written = request.splice.write(body.as_bytes(), "gpt-x").unwrap();
+            let written = request
+                .splice
+                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked)
+                .unwrap();
             assert_eq!(String::from_utf8(written).unwrap(), want);
-            assert_eq!(request.splice.length(body.len(), "gpt-x"), want.len());
+            assert_eq!(
+                request
+                    .splice
+                    .length(body.len(), "gpt-x", StreamUsage::Asked),
+                want.len()
+            );
         }
     }
 
@@ -272,21 +304,36 @@ mod tests {
     fn a_body_that_needs_no_change_is_not_written() {
         let body = r#"{"model":"small","messages":[]}"#;
         let request = parsed(body).unwrap();
-        assert_eq!(request.splice.write(body.as_bytes(), "small"), None);
-        assert_eq!(request.splice.length(body.len(), "small"), body.len());
+        assert_eq!(
+            request
+                .splice
+                .write(body.as_bytes(), "small", StreamUsage::Asked),
+            None
+        );
+        assert_eq!(
+            request
+                .splice
+                .length(body.len(), "small", StreamUsage::Asked),
+            body.len()
+        );
     }
 
     #[test]
     fn a_model_name_is_written_as_json() {
         let body = r#"{"model":"small"}"#;
         let request = parsed(body).unwrap();
-        let written = request.splice.write(body.as_bytes(), "a\"b\u{1}ä").unwrap();
+        let written = request
+            .splice
+            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked)
+            .unwrap();
         assert_eq!(
             String::from_utf8(written.clone()).unwrap(),
             "{\"model\":\"a\\\"b\\u0001ä\"}"
         );
         assert_eq!(
-            request.splice.length(body.len(), "a\"b\u{1}ä"),
+            request
+                .splice
+                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked),
             written.len()
         );
     }
@@ -340,7 +387,12 @@ mod tests {
             let refusal = parsed(body).unwrap_err();
             assert_eq!((refusal.code, refusal.param), (code, param), "{body}");
         }
-        let refusal = parse(b"{\"model\":\"\xff\"}", Streams::OnRequest).unwrap_err();
+        let refusal = parse(
+            b"{\"model\":\"\xff\"}",
+            Streams::OnRequest,
+            UsageOption::StreamOptions,
+        )
+        .unwrap_err();
         assert!(refusal.message.contains("UTF-8 at byte 10"), "{refusal:?}");
     }
 
@@ -357,15 +409,20 @@ mod tests {
     #[test]
     fn embeddings_never_stream() {
         let body = br#"{"model":"a","stream":true}"#;
-        assert_eq!(parse(body, Streams::Never).unwrap().reply, Reply::Whole);
+        assert_eq!(
+            parse(body, Streams::Never, UsageOption::StreamOptions)
+                .unwrap()
+                .reply,
+            Reply::Whole
+        );
     }
 
     proptest! {
         #[test]
         fn no_body_panics_and_lengths_are_true(body in prop::collection::vec(any::<u8>(), 0..200), model in ".{0,20}") {
-            if let Ok(request) = parse(&body, Streams::OnRequest) {
-                let written = request.splice.write(&body, &model).unwrap_or_else(|| body.clone());
-                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model));
+            if let Ok(request) = parse(&body, Streams::OnRequest, UsageOption::StreamOptions) {
+                let written = request.splice.write(&body, &model, StreamUsage::Asked).unwrap_or_else(|| body.clone());
+                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked));
             }
         }
 
@@ -373,7 +430,7 @@ mod tests {
         fn what_is_written_says_the_new_model(extra in "[a-z\"\\\\:,{}\\[\\]0-9 ]{0,30}", stream in any::<bool>()) {
             let body = serde_json::json!({"extra": extra, "model": "old", "stream": stream}).to_string();
             let request = parsed(&body).unwrap();
-            let written = request.splice.write(body.as_bytes(), "new").unwrap();
+            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
             prop_assert_eq!(value["model"].as_str(), Some("new"));
             prop_assert_eq!(value["extra"].as_str(), Some(extra.as_str()));

@@ -14,7 +14,7 @@ use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 pub(crate) fn config() -> Gateway {
     let provider = |name: &str| Provider {
         name: name.to_owned(),
-        dialect: Dialect::Openai,
+        dialect: Dialect::named("openai").expect("in the table"),
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.example"),
         path: format!("/{name}/v1"),

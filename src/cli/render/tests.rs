@@ -11,7 +11,7 @@ use super::*;
 fn example() -> Checked {
     let provider = |name: &str| Provider {
         name: name.to_owned(),
-        dialect: Dialect::Openai,
+        dialect: Dialect::named("openai").expect("in the table"),
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),

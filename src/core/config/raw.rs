@@ -335,17 +335,13 @@ fn telemetry(fields: &mut Section<'_>, findings: &mut Findings) -> Telemetry {
 }
 
 fn dialect(scalar: &Scalar) -> Read<Dialect> {
-    let known = Dialect::ALL.iter().map(|dialect| dialect.name());
-    if let Some(dialect) = Dialect::ALL
-        .iter()
-        .find(|dialect| dialect.name() == scalar.text)
-    {
-        return Ok(*dialect);
+    let known: Vec<&str> = Dialect::all().map(Dialect::name).collect();
+    if let Some(dialect) = Dialect::named(&scalar.text) {
+        return Ok(dialect);
     }
-    let names: Vec<&str> = known.clone().collect();
-    let fix = match suggest::nearest(&scalar.text, known) {
+    let fix = match suggest::nearest(&scalar.text, known.iter().copied()) {
         Some(meant) => format!("write `{meant}`"),
-        None => format!("this version speaks `{}`", names.join("`, `")),
+        None => format!("this version speaks `{}`", known.join("`, `")),
     };
     Err(Wrong {
         found: format!("no dialect is named {}", scalar.shown()),

@@ -1,7 +1,11 @@
 //! What clients and providers speak: one file a dialect, one line in each match.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::dialect::speak::{Client, Fault, Provider};
 use crate::refusal::{Answer, Refusal};
 
 pub mod accents;
@@ -29,35 +33,67 @@ pub mod sse_reader;
 pub mod tables;
 pub mod writer;
 
-/// What a client or a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// OpenAI's, and what follows it.
-    Openai,
-}
+/// What a provider speaks, by its name in the table of providers.
+#[derive(Clone, Copy)]
+pub struct Dialect(&'static dyn Provider);
 
 impl Dialect {
-    /// Every one there is.
-    pub const ALL: &'static [Self] = &[Self::Openai];
+    /// Every one that can be configured: those whose key is a header. Signed requests are not made yet.
+    pub fn all() -> impl Iterator<Item = Self> {
+        tables::providers()
+            .filter(|provider| provider.key_header().is_some())
+            .map(Self)
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|dialect| dialect.name() == name)
+    }
 
     /// As written in a configuration.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-        }
+        self.0.name()
+    }
+
+    /// How it is spoken.
+    pub fn provider(self) -> &'static dyn Provider {
+        self.0
     }
 }
 
-/// A refusal in the shape that the SDKs of this dialect turn into their exceptions.
-pub fn answer(dialect: Dialect, refusal: &Refusal) -> Answer {
-    let body = match dialect {
-        Dialect::Openai => openai::error_body(refusal),
-    };
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Dialect {}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl Serialize for Dialect {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Dialect {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Self::named(&name).ok_or_else(|| D::Error::custom(format!("no dialect is named `{name}`")))
+    }
+}
+
+/// A refusal in the shape that the SDKs of this client turn into their exceptions.
+pub fn answer(client: &dyn Client, refusal: &Refusal) -> Answer {
     Answer {
         status: refusal.status,
         headers: Vec::new(),
-        body,
+        body: client.error(refusal.status, &Fault::from(refusal)),
         code: Some(refusal.code),
     }
 }

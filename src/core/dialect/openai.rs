@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::accents::Accent;
+use crate::dialect::accents::{Accent, Path, StreamUsage};
 use crate::dialect::chat::Chat;
 use crate::dialect::event::{self, Suspect};
 use crate::dialect::gaps::{Policy, Untranslatable};
@@ -76,6 +76,28 @@ pub struct OpenAi(pub Accent);
 impl Provider for OpenAi {
     fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    fn key_header(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self.0.path {
+            Path::Plain => ("authorization", "Bearer "),
+            Path::Deployments { .. } => ("api-key", ""),
+        })
+    }
+
+    fn understands(&self) -> &'static str {
+        ChatCompletions.name()
+    }
+
+    fn passing_path(&self, path: &'static str, target: &Target<'_>) -> String {
+        match self.0.path {
+            Path::Plain => path.to_owned(),
+            Path::Deployments { api_version } => write::deployed(path, target, api_version),
+        }
+    }
+
+    fn stream_usage(&self) -> StreamUsage {
+        self.0.stream_usage
     }
 
     fn write(

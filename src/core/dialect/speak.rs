@@ -1,5 +1,6 @@
 //! What it takes to be a dialect: how clients are understood and answered, how providers are asked and read.
 
+use crate::dialect::accents::StreamUsage;
 use crate::dialect::chat::{Chat, Delivery};
 use crate::dialect::event::{Complaint, Event};
 use crate::dialect::gaps::{Gap, Policy, Untranslatable};
@@ -102,6 +103,28 @@ pub trait Stream {
 pub trait Provider: Sync {
     /// As written in a configuration.
     fn name(&self) -> &'static str;
+
+    /// The header its key travels in, and what stands in front of the key. None where requests are signed, which
+    /// a key alone cannot do.
+    fn key_header(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
+    /// The clients' dialect that it understands as it stands: such a request passes through, and fields that nobody
+    /// here knows survive.
+    fn understands(&self) -> &'static str {
+        ""
+    }
+
+    /// Where a request that passes through goes, behind the provider's own path.
+    fn passing_path(&self, path: &'static str, _target: &Target<'_>) -> String {
+        path.to_owned()
+    }
+
+    /// Whether the figures of a stream that passes through are asked for.
+    fn stream_usage(&self) -> StreamUsage {
+        StreamUsage::Unasked
+    }
 
     /// Writes a request.
     fn write(

@@ -82,12 +82,11 @@ fn provider(
 
 /// The header in which a dialect carries its key.
 fn credential(dialect: Dialect, secret: Secret) -> Credential {
-    match dialect {
-        Dialect::Openai => Credential {
-            header: "authorization".to_owned(),
-            prefix: "Bearer ".to_owned(),
-            secret,
-        },
+    let (header, prefix) = dialect.provider().key_header().unwrap_or_default();
+    Credential {
+        header: header.to_owned(),
+        prefix: prefix.to_owned(),
+        secret,
     }
 }
 
@@ -104,7 +103,7 @@ fn location(written: &raw::Provider, place: &Place, problems: &mut Problems) -> 
             return None;
         }
         (Given::Absent, Given::Mistaken) | (Given::Mistaken, Given::Absent) => return None,
-        (Given::Absent, Given::Written(fake)) => return faked(fake, problems),
+        (Given::Absent, Given::Written(fake)) => return faked(written, fake, problems),
         (Given::Written(text), Given::Absent) => text,
         (Given::Written(_) | Given::Mistaken, Given::Written(_) | Given::Mistaken) => {
             problems
@@ -121,7 +120,11 @@ fn location(written: &raw::Provider, place: &Place, problems: &mut Problems) -> 
     }
 }
 
-fn faked(fake: &Written<SocketAddr>, problems: &mut Problems) -> Option<Url> {
+fn faked(
+    written: &raw::Provider,
+    fake: &Written<SocketAddr>,
+    problems: &mut Problems,
+) -> Option<Url> {
     if !fake.value.ip().is_loopback() {
         problems.push(fake.place.problem(
             format!("{} is not on this machine", shown(&fake.value.to_string())),
@@ -129,7 +132,12 @@ fn faked(fake: &Written<SocketAddr>, problems: &mut Problems) -> Option<Url> {
         ));
         return None;
     }
-    url::read(&format!("http://{}/openai/v1", fake.value), "").ok()
+    // The fake plays each vendor below a path of its own.
+    let path = match written.dialect.written().map(|dialect| dialect.value) {
+        Some(dialect) if dialect.provider().understands() != "openai" => dialect.name(),
+        _ => "openai/v1",
+    };
+    url::read(&format!("http://{}/{path}", fake.value), "").ok()
 }
 
 /// A gateway that asks itself never answers.

@@ -42,6 +42,17 @@ impl Provider for Anthropic {
         }
     }
 
+    fn key_header(&self) -> Option<(&'static str, &'static str)> {
+        (self.0 == Hosting::Anthropic).then_some(("x-api-key", ""))
+    }
+
+    fn understands(&self) -> &'static str {
+        match self.0 {
+            Hosting::Anthropic => Messages.name(),
+            Hosting::Vertex | Hosting::Bedrock => "",
+        }
+    }
+
     fn write(
         &self,
         chat: &Chat,

@@ -26,6 +26,10 @@ impl Provider for Gemini {
         }
     }
 
+    fn key_header(&self) -> Option<(&'static str, &'static str)> {
+        (*self == Self::Studio).then_some(("x-goog-api-key", ""))
+    }
+
     fn write(
         &self,
         chat: &Chat,

@@ -81,12 +81,17 @@ fn shares(dialect: &str, name: &str) -> bool {
 fn path(accent: &Accent, target: &Target<'_>) -> String {
     match accent.path {
         Path::Plain => "/chat/completions".to_owned(),
-        Path::Deployments { api_version } => format!(
-            "/openai/deployments/{}/chat/completions?api-version={}",
-            crate::dialect::path::segment(target.model),
-            crate::dialect::path::segment(target.api_version.unwrap_or(api_version)),
-        ),
+        Path::Deployments { api_version } => deployed("/chat/completions", target, api_version),
     }
+}
+
+/// Where a deployment answers.
+pub fn deployed(path: &str, target: &Target<'_>, api_version: &str) -> String {
+    format!(
+        "/openai/deployments/{}{path}?api-version={}",
+        crate::dialect::path::segment(target.model),
+        crate::dialect::path::segment(target.api_version.unwrap_or(api_version)),
+    )
 }
 
 impl Accent {
