@@ -58,6 +58,22 @@ impl Seen {
         }
     }
 
+    /// What to settle. A reply that did not come to its end has had no last word on its figures (Anthropic
+    /// tells one token at the start): then what was answered is the larger of theirs and ours.
+    pub fn settle(&self, ours: Report) -> (Report, Counted) {
+        let Some(theirs) = self.report else {
+            return (ours, Counted::ByUs);
+        };
+        let answered = |report: &Report| report.usage.output.plus(report.usage.reasoning);
+        if self.end == End::Done || answered(&theirs) >= answered(&ours) {
+            return (theirs, self.counted);
+        }
+        let mut both = theirs;
+        both.usage.output = ours.usage.output;
+        both.usage.reasoning = ours.usage.reasoning;
+        (both, Counted::ByUs)
+    }
+
     /// Nobody can be answered without figures: where the provider gave none, ours come before the end.
     fn figures(&mut self, count: &mut dyn FnMut(&Self) -> Option<Report>) -> Option<Report> {
         if self.report.is_some() {
@@ -125,8 +141,11 @@ impl Passage {
         reader.finish(&mut |event| {
             pass(&event, seen, stream.as_mut(), out, count);
         });
-        if seen.end == End::Open {
-            seen.figures(count);
+        if seen.end != End::Done
+            && let Some(ours) = count(seen)
+        {
+            let (report, counted) = seen.settle(ours);
+            (seen.report, seen.counted) = (Some(report), counted);
         }
         stream.end(cut, out);
     }
@@ -223,6 +242,32 @@ mod tests {
             assert_eq!((report.usage.output.0, seen.counted), (tokens, counted));
             let said = format!("\"output_tokens\":{tokens}}}");
             assert_eq!(text.matches(&said).count(), told, "{text}");
+        }
+    }
+
+    #[test]
+    fn figures_of_a_cut_reply_are_the_larger_ones() {
+        let report = |input, output| Report {
+            usage: Usage {
+                input: Tokens(input),
+                output: Tokens(output),
+                ..Usage::default()
+            },
+            ..Report::default()
+        };
+        for (theirs, end, want) in [
+            (None, End::Open, (7, 5, Counted::ByUs)),
+            (Some(report(9, 1)), End::Open, (9, 5, Counted::ByUs)),
+            (Some(report(9, 6)), End::Open, (9, 6, Counted::ByProvider)),
+            (Some(report(9, 1)), End::Done, (9, 1, Counted::ByProvider)),
+        ] {
+            let seen = Seen {
+                report: theirs,
+                end,
+                ..Seen::default()
+            };
+            let (got, counted) = seen.settle(report(7, 5));
+            assert_eq!((got.usage.input.0, got.usage.output.0, counted), want);
         }
     }
 
