@@ -29,58 +29,71 @@ pub fn wrong(param: &'static str, at: &str, wants: &str) -> Refusal {
     refusal
 }
 
-/// A place in a body, for messages.
-#[derive(Clone, Debug)]
-pub struct Place {
+/// A place in a body, for messages: its path is only put together when something is wrong there.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
     param: &'static str,
-    path: String,
+    step: Step<'a>,
 }
 
-impl Place {
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Top,
+    Field(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl Place<'static> {
     /// A field at the top.
-    pub fn top(param: &'static str) -> Self {
+    pub const fn top(param: &'static str) -> Self {
         Self {
             param,
-            path: param.to_owned(),
+            step: Step::Top,
         }
     }
+}
 
+impl Place<'_> {
     /// A field in it.
-    pub fn field(&self, name: &str) -> Self {
-        Self {
+    pub fn field<'b>(&'b self, name: &'b str) -> Place<'b> {
+        Place {
             param: self.param,
-            path: format!("{}.{name}", self.path),
+            step: Step::Field(self, name),
         }
     }
 
     /// A value in it.
-    pub fn item(&self, at: usize) -> Self {
-        Self {
+    pub fn item(&self, at: usize) -> Place<'_> {
+        Place {
             param: self.param,
-            path: format!("{}[{at}]", self.path),
+            step: Step::Item(self, at),
         }
     }
 
     /// As it is written.
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn path(&self) -> String {
+        match self.step {
+            Step::Top => self.param.to_owned(),
+            Step::Field(outer, name) => format!("{}.{name}", outer.path()),
+            Step::Item(outer, at) => format!("{}[{at}]", outer.path()),
+        }
     }
 
     /// The refusal of the value that stands here.
     pub fn wrong(&self, wants: &str) -> Refusal {
-        wrong(self.param, &self.path, wants)
+        wrong(self.param, &self.path(), wants)
     }
 
     /// The refusal of a value that should stand here.
     pub fn missing(&self) -> Refusal {
         let mut refusal = Refusal::missing(self.param);
-        refusal.message = format!("You must provide the parameter `{}`.", self.path);
+        refusal.message = format!("You must provide the parameter `{}`.", self.path());
         refusal
     }
 }
 
 /// The text of a field that must be there.
-pub fn text(json: Json<'_>, name: &str, place: &Place) -> Result<String, Refusal> {
+pub fn text(json: Json<'_>, name: &str, place: &Place<'_>) -> Result<String, Refusal> {
     let place = place.field(name);
     let value = json.get(name).ok_or_else(|| place.missing())?;
     let text = value.text().ok_or_else(|| place.wrong("a string"))?;
@@ -88,13 +101,13 @@ pub fn text(json: Json<'_>, name: &str, place: &Place) -> Result<String, Refusal
 }
 
 /// The text of a field that may be there.
-pub fn text_if(json: Json<'_>, name: &str, place: &Place) -> Result<Option<String>, Refusal> {
+pub fn text_if(json: Json<'_>, name: &str, place: &Place<'_>) -> Result<Option<String>, Refusal> {
     optional(json, name, |value| value.text().map(String::from))
         .map_err(|()| place.field(name).wrong("a string"))
 }
 
 /// The seal of a thought. We write an empty one where a dialect wants one and the provider had none.
-pub fn seal(json: Json<'_>, name: &str, place: &Place) -> Result<Option<String>, Refusal> {
+pub fn seal(json: Json<'_>, name: &str, place: &Place<'_>) -> Result<Option<String>, Refusal> {
     Ok(text_if(json, name, place)?.filter(|seal| !seal.is_empty()))
 }
 
@@ -167,11 +180,11 @@ pub fn items<'a>(
 }
 
 /// Remembers the fields of an object that are not among the known.
-pub fn note_unread(json: Json<'_>, known: &[&str], place: &Place, unread: &mut Vec<String>) {
+pub fn note_unread(json: Json<'_>, known: &[&str], place: &Place<'_>, unread: &mut Vec<String>) {
     for (name, value) in json.entries() {
         let name = name.text().unwrap_or_default();
         if value.kind() != Kind::Null && !known.contains(&name.as_ref()) {
-            note(unread, place.field(&name).path());
+            note(unread, &place.field(&name).path());
         }
     }
 }
@@ -184,7 +197,7 @@ pub fn note(unread: &mut Vec<String>, path: &str) {
 }
 
 /// Base64 that is none would fail at every provider, with a worse message.
-pub fn checked(source: Source, place: &Place) -> Result<Source, Refusal> {
+pub fn checked(source: Source, place: &Place<'_>) -> Result<Source, Refusal> {
     if let Source::Data { media, base64 } = &source
         && (media.is_empty() || !is_base64(base64))
     {

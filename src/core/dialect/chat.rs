@@ -284,24 +284,6 @@ pub fn split_instructions(messages: &[Message]) -> (&[Message], &[Message]) {
     messages.split_at_checked(first).unwrap_or((&[], messages))
 }
 
-/// The name of the tool that was called under this id, nearest before `until`.
-pub fn called_tool<'a>(messages: &'a [Message], until: usize, id: &str) -> Option<&'a str> {
-    messages
-        .iter()
-        .take(until)
-        .rev()
-        .flat_map(|message| &message.parts)
-        .find_map(|part| {
-            if let Part::ToolCall(call) = part
-                && call.id == id
-            {
-                Some(call.name.as_str())
-            } else {
-                None
-            }
-        })
-}
-
 /// `data:image/png;base64,...` taken apart; anything else is an address.
 pub fn source_of_url(url: &str) -> Source {
     let data = url

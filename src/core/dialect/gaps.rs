@@ -100,18 +100,15 @@ impl Gaps {
 
     /// Fields that only the client's own dialect knows. Those that only advise are never refused.
     pub fn extras(&mut self, chat: &Chat) {
-        self.extras_except(chat, &[]);
+        chat.extras.iter().for_each(|extra| self.extra(extra));
     }
 
-    /// The same, without those that the target knows too.
-    pub fn extras_except(&mut self, chat: &Chat, known: &[&str]) {
-        let unknown = |extra: &&Extra| !known.contains(&extra.name.as_str());
-        for extra in chat.extras.iter().filter(unknown) {
-            if ADVICE.contains(&extra.name.as_str()) {
-                self.advice(extra.name.as_str(), "this provider has no such parameter");
-            } else {
-                self.lost(extra.name.as_str(), "this provider has no such parameter");
-            }
+    /// One of them.
+    pub fn extra(&mut self, extra: &Extra) {
+        if ADVICE.contains(&extra.name.as_str()) {
+            self.advice(extra.name.as_str(), "this provider has no such parameter");
+        } else {
+            self.lost(extra.name.as_str(), "this provider has no such parameter");
         }
     }
 

@@ -24,6 +24,7 @@ pub mod gaps;
 pub mod gemini;
 pub mod json;
 pub mod openai;
+pub mod passage;
 pub mod path;
 pub mod reasoning;
 pub mod reply;

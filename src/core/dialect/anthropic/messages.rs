@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 /// One message.
 pub fn message(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<Message, Refusal> {
     if json.kind() != Kind::Object {
@@ -34,7 +34,7 @@ pub fn message(
 /// A text, or blocks.
 pub fn blocks(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<Vec<Part>, Refusal> {
     if let Some(text) = json.text() {
@@ -55,7 +55,11 @@ pub fn blocks(
 }
 
 /// None for what only this provider has: it is noted.
-fn block(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Option<Part>, Refusal> {
+fn block(
+    json: Json<'_>,
+    place: &Place<'_>,
+    unread: &mut Vec<String>,
+) -> Result<Option<Part>, Refusal> {
     let kind = ask::text(json, "type", place)?;
     let (known, part): (&[&str], Part) = match kind.as_str() {
         "text" => (&["text"], Part::Text(ask::text(json, "text", place)?)),
@@ -90,7 +94,7 @@ fn block(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Opti
             result(json, place, unread)?,
         ),
         _ => {
-            ask::note(unread, place.path());
+            ask::note(unread, &place.path());
             return Ok(None);
         }
     };
@@ -100,7 +104,7 @@ fn block(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Opti
     Ok(Some(part))
 }
 
-fn call(json: Json<'_>, place: &Place) -> Result<Part, Refusal> {
+fn call(json: Json<'_>, place: &Place<'_>) -> Result<Part, Refusal> {
     let input = json
         .get("input")
         .filter(|input| input.kind() == Kind::Object)
@@ -113,7 +117,7 @@ fn call(json: Json<'_>, place: &Place) -> Result<Part, Refusal> {
     }))
 }
 
-fn result(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part, Refusal> {
+fn result(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Part, Refusal> {
     let parts = match json.get("content") {
         Some(content) => blocks(content, &place.field("content"), unread)?,
         None => Vec::new(),
@@ -130,7 +134,7 @@ fn result(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Par
     })
 }
 
-fn source(json: Json<'_>, place: &Place) -> Result<Source, Refusal> {
+fn source(json: Json<'_>, place: &Place<'_>) -> Result<Source, Refusal> {
     let place = place.field("source");
     let source = json.get("source").ok_or_else(|| place.missing())?;
     let source = match ask::text(source, "type", &place)?.as_str() {

@@ -105,7 +105,8 @@ fn format(format: Option<Json<'_>>) -> Result<Format, Refusal> {
     let Some(format) = format else {
         return Ok(Format::Text);
     };
-    let place = Place::top("output_config").field("format");
+    let top = Place::top("output_config");
+    let place = top.field("format");
     if format.text_of("type").as_deref() != Some("json_schema") {
         return Err(place.field("type").wrong("`json_schema`"));
     }
@@ -130,17 +131,18 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
     }
     let mut tools = Vec::new();
     for (at, item) in list.items().enumerate() {
-        let place = Place::top("tools").item(at);
+        let top = Place::top("tools");
+        let place = top.item(at);
         match item.text_of("type").as_deref() {
             Some("custom") | None => tools.push(tool(item, &place, unread)?),
             // The provider's own tools: nobody else has them.
-            Some(_) => ask::note(unread, place.path()),
+            Some(_) => ask::note(unread, &place.path()),
         }
     }
     Ok(tools)
 }
 
-fn tool(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Tool, Refusal> {
+fn tool(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Tool, Refusal> {
     let known = [
         "type",
         "name",

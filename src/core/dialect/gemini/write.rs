@@ -1,9 +1,11 @@
 //! A request, written for Gemini's `generateContent`.
 
+use std::collections::BTreeMap;
+
 use crate::dialect::anthropic::blocks::arguments;
 use crate::dialect::chat::{
     Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, Tool, ToolCall,
-    ToolChoice, called_tool, split_instructions,
+    ToolChoice, split_instructions,
 };
 use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
 use crate::dialect::gemini::Gemini;
@@ -154,35 +156,34 @@ fn conversation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) 
     if chat.messages.iter().any(|message| message.name.is_some()) {
         gaps.advice("messages.name", "who speaks of several is not said here");
     }
-    let talk: Vec<(usize, &Message)> = chat
-        .messages
+    let talk: Vec<&Message> = talk
         .iter()
-        .enumerate()
-        .filter(|(_, message)| !message.role.instructs())
+        .filter(|message| !message.role.instructs())
         .collect();
     if talk.is_empty() {
         gaps.lost("messages", "there must be one that is not an instruction");
     }
+    // A result goes by the name of the nearest call before it that has its id.
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     o.key("contents").list(|list| {
-        for turn in talk.chunk_by(|left, right| left.1.role == right.1.role) {
+        for turn in talk.chunk_by(|left, right| left.role == right.role) {
             let assistant = turn
                 .first()
-                .is_some_and(|(_, first)| first.role == Role::Assistant);
+                .is_some_and(|first| first.role == Role::Assistant);
+            // Only the first call of a turn bears the seal of the thought behind them.
+            let mut seal = (!counts).then_some(NO_SEAL);
             list.object(|o| {
                 o.key("role").text(if assistant { "model" } else { "user" });
                 o.key("parts").list(|list| {
-                    // Only the first call of a turn bears the seal of the thought behind them.
-                    let mut seal = (!counts).then_some(NO_SEAL);
-                    for (at, message) in turn {
-                        for part in &message.parts {
-                            if let Part::ToolCall(one) = part {
-                                call(list, one, seal.take(), gaps);
-                            } else if let Part::ToolResult { id, parts, outcome } = part {
-                                let name = called_tool(&chat.messages, *at, id);
-                                result(list, (id, name), parts, *outcome, gaps);
-                            } else {
-                                written(list, part, gaps);
-                            }
+                    for part in turn.iter().flat_map(|message| &message.parts) {
+                        if let Part::ToolCall(one) = part {
+                            names.insert(&one.id, &one.name);
+                            call(list, one, seal.take(), gaps);
+                        } else if let Part::ToolResult { id, parts, outcome } = part {
+                            let name = names.get(id.as_str()).copied();
+                            result(list, (id, name), parts, *outcome, gaps);
+                        } else {
+                            written(list, part, gaps);
                         }
                     }
                 });

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 /// One message.
 pub fn message(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<Message, Refusal> {
     if json.kind() != Kind::Object {
@@ -68,7 +68,7 @@ pub fn message(
 
 fn tool_result(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<Message, Refusal> {
     let mut parts = Vec::new();
@@ -93,7 +93,7 @@ fn tool_result(
 /// Thoughts that a client gives back, with their seals where it kept them.
 fn thoughts(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Refusal> {
@@ -117,7 +117,8 @@ fn thoughts(
     // What we stream has the thought in one place and its seal in another. Several cannot be told apart.
     let several = blocks.items().filter(bare).count() > 1;
     for (at, block) in blocks.items().enumerate() {
-        let place = place.field("thinking_blocks").item(at);
+        let list = place.field("thinking_blocks");
+        let place = list.item(at);
         match block.text_of("type").as_deref() {
             Some("thinking") if bare(&block) && several => {
                 parts.push(Part::Thinking {
@@ -136,7 +137,7 @@ fn thoughts(
             Some("redacted_thinking") => {
                 parts.push(Part::SealedThinking(ask::text(block, "data", &place)?));
             }
-            _ => ask::note(unread, place.path()),
+            _ => ask::note(unread, &place.path()),
         }
     }
     Ok(())
@@ -144,7 +145,7 @@ fn thoughts(
 
 fn content(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Refusal> {
@@ -169,7 +170,7 @@ fn content(
     Ok(())
 }
 
-fn part(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part, Refusal> {
+fn part(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Part, Refusal> {
     let kind = ask::text(json, "type", place)?;
     ask::note_unread(json, &["type", &kind, "cache_control"], place, unread);
     let inner = json.get(&kind);
@@ -200,7 +201,7 @@ fn part(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part,
     }
 }
 
-fn image(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part, Refusal> {
+fn image(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Part, Refusal> {
     let url = match json.text() {
         Some(url) => url.into_owned(),
         None => ask::text(json, "url", place)?,
@@ -212,7 +213,7 @@ fn image(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part
     })
 }
 
-fn file(json: Json<'_>, place: &Place) -> Result<Part, Refusal> {
+fn file(json: Json<'_>, place: &Place<'_>) -> Result<Part, Refusal> {
     let source = match (
         ask::text_if(json, "file_data", place)?,
         ask::text_if(json, "file_id", place)?,
@@ -235,7 +236,7 @@ fn file(json: Json<'_>, place: &Place) -> Result<Part, Refusal> {
 
 fn calls(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
     parts: &mut Vec<Part>,
 ) -> Result<(), Refusal> {
@@ -243,7 +244,8 @@ fn calls(
         return Ok(());
     };
     for (at, call) in calls.items().enumerate() {
-        let place = place.field("tool_calls").item(at);
+        let list = place.field("tool_calls");
+        let place = list.item(at);
         let known = ["id", "type", "index", "function", "extra_content"];
         ask::note_unread(call, &known, &place, unread);
         let function = call

@@ -127,7 +127,7 @@ fn reasoning(json: Json<'_>) -> Result<Reasoning, Refusal> {
 }
 
 /// A word for how hard to think.
-pub fn effort(word: Json<'_>, place: &Place) -> Result<Effort, Refusal> {
+pub fn effort(word: Json<'_>, place: &Place<'_>) -> Result<Effort, Refusal> {
     word.text()
         .and_then(|word| Effort::parse(&word))
         .ok_or_else(|| place.wrong("`none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`"))
@@ -171,7 +171,7 @@ fn format(json: Json<'_>) -> Result<Format, Refusal> {
 }
 
 /// `{"name", "description", "schema", "strict"}`
-pub fn named_schema(json: Json<'_>, place: &Place) -> Result<Format, Refusal> {
+pub fn named_schema(json: Json<'_>, place: &Place<'_>) -> Result<Format, Refusal> {
     let schema = json
         .get("schema")
         .filter(|schema| schema.kind() == Kind::Object)
@@ -193,7 +193,8 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
     }
     let mut tools = Vec::new();
     for (at, item) in list.items().enumerate() {
-        let place = Place::top("tools").item(at);
+        let top = Place::top("tools");
+        let place = top.item(at);
         match item.text_of("type").as_deref() {
             Some("function") | None => {
                 let place = place.field("function");
@@ -202,7 +203,7 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
                 tool.cache_mark = item.get("cache_control").map(compact);
                 tools.push(tool);
             }
-            Some(_) => ask::note(unread, place.path()),
+            Some(_) => ask::note(unread, &place.path()),
         }
     }
     Ok(tools)
@@ -211,7 +212,7 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
 /// `{"name", "description", "parameters", "strict"}`
 pub fn function_tool(
     function: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<Tool, Refusal> {
     let known = ["type", "name", "description", "parameters", "strict"];

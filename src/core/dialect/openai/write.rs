@@ -41,18 +41,13 @@ pub fn write(
                 });
             }
         }
-        let known: Vec<&str> = chat
-            .extras
-            .iter()
-            .map(|extra| extra.name.as_str())
-            .filter(|name| shares(chat.dialect, name))
-            .collect();
         for extra in &chat.extras {
-            if known.contains(&extra.name.as_str()) {
+            if shares(chat.dialect, &extra.name) {
                 o.key(&extra.name).raw(&extra.json);
+            } else {
+                gaps.extra(extra);
             }
         }
-        gaps.extras_except(chat, &known);
     });
     Ok(Written {
         body,

@@ -125,12 +125,13 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
     }
     let mut tools = Vec::new();
     for (at, item) in list.items().enumerate() {
-        let place = Place::top("tools").item(at);
+        let top = Place::top("tools");
+        let place = top.item(at);
         if item.text_of("type").as_deref() == Some("function") {
             tools.push(function_tool(item, &place, unread)?);
         } else {
             // The provider's own tools: nobody else has them.
-            ask::note(unread, place.path());
+            ask::note(unread, &place.path());
         }
     }
     Ok(tools)
@@ -151,7 +152,8 @@ fn messages(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Message>, Re
         return Ok(messages);
     }
     for (at, item) in ask::items(json, "input")? {
-        let place = Place::top("input").item(at);
+        let top = Place::top("input");
+        let place = top.item(at);
         match item.text_of("type").as_deref() {
             Some("message") | None => {
                 let (role, parts) = message(item, &place, unread)?;
@@ -171,7 +173,7 @@ fn messages(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Message>, Re
                 push(&mut messages, Role::User, vec![result]);
             }
             Some("reasoning") => push(&mut messages, Role::Assistant, thought(item)),
-            Some(_) => ask::note(unread, place.path()),
+            Some(_) => ask::note(unread, &place.path()),
         }
     }
     Ok(messages)
@@ -202,7 +204,7 @@ fn push(messages: &mut Vec<Message>, role: Role, parts: Vec<Part>) {
 
 fn message(
     json: Json<'_>,
-    place: &Place,
+    place: &Place<'_>,
     unread: &mut Vec<String>,
 ) -> Result<(Role, Vec<Part>), Refusal> {
     let role = match ask::text(json, "role", place)?.as_str() {
@@ -224,7 +226,11 @@ fn message(
     Ok((role, parts(content, &place.field("content"), unread)?))
 }
 
-fn parts(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Vec<Part>, Refusal> {
+fn parts(
+    json: Json<'_>,
+    place: &Place<'_>,
+    unread: &mut Vec<String>,
+) -> Result<Vec<Part>, Refusal> {
     if let Some(text) = json.text() {
         return Ok(vec![Part::Text(text.into_owned())]);
     }
@@ -238,7 +244,7 @@ fn parts(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Vec<
     Ok(parts)
 }
 
-fn part(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part, Refusal> {
+fn part(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Part, Refusal> {
     let (known, part): (&[&str], Part) = match ask::text(json, "type", place)?.as_str() {
         "input_text" | "output_text" | "text" => (
             &["text", "annotations", "logprobs"],
@@ -274,7 +280,7 @@ fn part(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part,
     Ok(part)
 }
 
-fn source(json: Json<'_>, data: &str, place: &Place) -> Result<Source, Refusal> {
+fn source(json: Json<'_>, data: &str, place: &Place<'_>) -> Result<Source, Refusal> {
     if let Some(id) = ask::text_if(json, "file_id", place)? {
         return Ok(Source::File(id));
     }
@@ -285,7 +291,7 @@ fn source(json: Json<'_>, data: &str, place: &Place) -> Result<Source, Refusal> 
     ask::checked(source_of_url(&text), &place.field(data))
 }
 
-fn result(json: Json<'_>, place: &Place, unread: &mut Vec<String>) -> Result<Part, Refusal> {
+fn result(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<Part, Refusal> {
     let known = ["type", "id", "call_id", "output", "status"];
     ask::note_unread(json, &known, place, unread);
     let output = json

@@ -12,6 +12,8 @@ use crate::dialect::writer::Writer;
 pub struct Items {
     asked: Asked,
     reply: Reply,
+    /// The names of the items, by position.
+    names: Vec<String>,
     /// Positions of items that are not complete.
     open: Vec<usize>,
     number: u64,
@@ -31,6 +33,7 @@ impl Items {
         Self {
             asked,
             reply: Reply::default(),
+            names: Vec::new(),
             open: Vec::new(),
             number: 0,
             state: State::ExpectStart,
@@ -89,10 +92,10 @@ impl Items {
             let Some(said) = this.said().get(at) else {
                 return;
             };
-            let id = item_id(&id(&this.asked, &this.reply), said, at);
+            let id = this.names.get(at).map_or("", String::as_str);
             o.key("output_index").whole(whole(at));
             if !name.starts_with("response.output_item") {
-                o.key("item_id").text(&id);
+                o.key("item_id").text(id);
             }
             fill(said, o);
         });
@@ -104,6 +107,9 @@ impl Items {
         for at in before..now {
             self.close(out, |said| !matches!(said, Said::Call { .. }));
             self.open.push(at);
+            let said = self.said().get(at);
+            let name = said.map(|said| item_id(&id(&self.asked, &self.reply), said, at));
+            self.names.push(name.unwrap_or_default());
             self.item(out, at, "response.output_item.added", Status::InProgress);
             let kind = self.said().get(at).map(Part::of);
             match kind {
@@ -128,13 +134,13 @@ impl Items {
             let Some(said) = this.said().get(at) else {
                 return;
             };
-            let id = item_id(&id(&this.asked, &this.reply), said, at);
+            let id = this.names.get(at).map_or("", String::as_str);
             o.key("output_index").whole(whole(at));
             o.key("item").object(|o| match status {
                 // Its parts are announced one by one.
-                Status::InProgress => item(o, &id, &emptied(said), status),
+                Status::InProgress => item(o, id, &emptied(said), status),
                 Status::Completed | Status::Incomplete(_) | Status::Failed => {
-                    item(o, &id, said, status);
+                    item(o, id, said, status);
                 }
             });
         });
