@@ -1,14 +1,21 @@
 //! The attempt role, once per attempt: writes the request for one provider and judges its reply.
 
+use std::borrow::Cow;
+
 use crate::config;
 use crate::dialect::openai::{self, Complaint, Event, Look};
-use crate::handoff::{Body, End, Ending, Exchange, Failed, Failure, Tried};
+use crate::dialect::speak::{self, Fault};
+use crate::handoff::{Body, End, Ending, Exchange, Failed, Failure, Tried, Way};
 use crate::head::Head;
 use crate::json_tap::Tap;
 use crate::refusal::Refusal;
 use crate::request::{Reply, UsageEvent};
 use crate::sse::{self, Splitter, Verdict};
 use crate::units::Timestamp;
+
+mod foreign;
+
+use foreign::{Foreign, Passing, Shape};
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
@@ -25,6 +32,8 @@ pub struct Send {
     pub authority: String,
     /// Of the body as this provider gets it.
     pub content_length: usize,
+    /// What its dialect asks for beside.
+    pub headers: Vec<(&'static str, &'static str)>,
     /// Its cluster.
     pub cluster: String,
     /// The cluster that Envoy asks next if this attempt fails.
@@ -63,12 +72,10 @@ pub enum BodyStep {
 }
 
 /// One attempt.
-#[derive(Debug)]
 pub struct Attempt {
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     ExpectRequest,
     ExpectReply,
@@ -84,14 +91,18 @@ enum State {
     },
     PassEvents(Box<Events>),
     PassWhole(Box<Tap>),
+    PassForeign(Box<Foreign>),
     /// Whatever still comes is nobody's.
     Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// OpenAI's own, for a caller who speaks it: the quick way.
     Events,
     Whole,
+    /// Everything else.
+    Foreign(Shape, Passing),
 }
 
 #[derive(Debug, Default)]
@@ -127,18 +138,39 @@ impl Attempt {
             ));
         }
         let next = exchange.target(number.saturating_add(1));
+        let dialect = provider.dialect.provider();
+        let planned = exchange.chain.get(number).map(|planned| &planned.way);
+        let (behind, content_length, headers) = match planned {
+            Some(Way::Translated(written)) => (
+                written.path.clone(),
+                written.body.len(),
+                written.headers.clone(),
+            ),
+            Some(Way::Passes) | None => {
+                let named = speak::Target {
+                    model: &target.model,
+                    ..speak::Target::default()
+                };
+                let splice = &exchange.request.splice;
+                let usage = dialect.stream_usage();
+                let length = splice.length(exchange.body_bytes(), &target.model, usage);
+                (
+                    dialect.passing_path(exchange.path, &named),
+                    length,
+                    Vec::new(),
+                )
+            }
+        };
         let send = Send {
-            path: format!("{}{}", provider.path, exchange.path),
+            path: format!("{}{behind}", provider.path),
             authority: provider.authority.clone(),
-            content_length: exchange
-                .request
-                .splice
-                .length(exchange.body_bytes(), &target.model),
+            content_length,
+            headers,
             cluster: provider.cluster.clone(),
             next_cluster: next.map(|(_, provider)| provider.cluster.clone()),
         };
         exchange.attempts.push(Tried {
-            target: number,
+            number,
             started: now,
             end: End::Pending,
         });
@@ -150,12 +182,18 @@ impl Attempt {
     pub fn request_body(
         exchange: &Exchange,
         in_envoy: impl FnOnce() -> Vec<u8>,
-    ) -> Option<Vec<u8>> {
-        let (_, target, _) = exchange.last()?;
-        match &exchange.body {
-            Body::Kept(body) => exchange.request.splice.write(body, &target.model),
-            Body::InEnvoy { .. } => exchange.request.splice.write(&in_envoy(), &target.model),
+    ) -> Option<Cow<'_, [u8]>> {
+        let (_, target, provider) = exchange.last()?;
+        if let Way::Translated(written) = exchange.way()? {
+            return Some(Cow::Borrowed(&written.body));
         }
+        let usage = provider.dialect.provider().stream_usage();
+        let splice = &exchange.request.splice;
+        let body = match &exchange.body {
+            Body::Kept(body) => splice.write(body, &target.model, usage),
+            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage),
+        };
+        body.map(Cow::Owned)
     }
 
     /// The head of the provider's reply.
@@ -231,13 +269,16 @@ impl Attempt {
         let plain = head
             .text("content-encoding")
             .is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-        let kind = if content_type.starts_with("text/event-stream") {
-            Some(Kind::Events)
+        let shape = if content_type.starts_with("text/event-stream")
+            || content_type.starts_with("application/vnd.amazon.eventstream")
+        {
+            Some(Shape::Events)
         } else if content_type.contains("json") {
-            Some(Kind::Whole)
+            Some(Shape::Whole)
         } else {
             None
         };
+        let kind = shape.and_then(|shape| Kind::of(exchange, shape));
         match kind {
             Some(kind) if plain && follows == Follows::More => {
                 self.state = State::Judge { kind, status };
@@ -256,13 +297,26 @@ impl Attempt {
 
     /// Whether the body may become longer or shorter on its way: then its announced length is wrong.
     pub fn may_rewrite(&self) -> bool {
-        matches!(
-            self.state,
-            State::Judge {
-                kind: Kind::Events,
-                ..
-            }
-        )
+        let State::Judge { kind, .. } = self.state else {
+            return false;
+        };
+        match kind {
+            Kind::Events | Kind::Foreign(Shape::Events, _) => true,
+            Kind::Foreign(Shape::Whole, passing) => passing == Passing::Translated,
+            Kind::Whole => false,
+        }
+    }
+
+    /// What the body will be, where that is not what the provider says.
+    pub fn content_type(&self) -> Option<&'static str> {
+        let State::Judge { kind, .. } = self.state else {
+            return None;
+        };
+        match kind {
+            Kind::Foreign(Shape::Events, Passing::Translated) => Some("text/event-stream"),
+            Kind::Foreign(Shape::Whole, Passing::Translated) => Some("application/json"),
+            Kind::Foreign(_, Passing::Same) | Kind::Events | Kind::Whole => None,
+        }
     }
 
     fn fail(&mut self, exchange: &mut Exchange, failed: Failed) -> HeadStep {
@@ -296,12 +350,13 @@ impl Attempt {
             }
             State::Judge { kind, status } => {
                 let (kind, status) = (*kind, *status);
-                let proof = kind.prove(bytes, follows);
-                match self.judge(exchange, status, &proof, bytes) {
+                let proof = kind.prove(exchange, bytes, follows);
+                match self.judge(exchange, (kind, status), &proof, bytes) {
                     Some(step) => step,
                     None => self.accept(exchange, (kind, status), bytes, follows, now),
                 }
             }
+            State::PassForeign(foreign) => BodyStep::Pass(foreign.pass(exchange, bytes, follows)),
             State::PassEvents(events) => BodyStep::Pass(events.pass(exchange, bytes, follows)),
             State::PassWhole(tap) => {
                 tap.feed(bytes);
@@ -321,25 +376,27 @@ impl Attempt {
         else {
             return;
         };
-        exchange.end(why.map_or_else(
-            || End::Refused {
-                status,
-                body: own_words(body),
-            },
-            End::Failed,
-        ));
+        let end = match why {
+            Some(failed) => End::Failed(failed),
+            None => refused(exchange, status, body),
+        };
+        exchange.end(end);
     }
 
     /// None if the reply is accepted.
     fn judge(
         &mut self,
         exchange: &mut Exchange,
-        status: u16,
+        (kind, status): (Kind, u16),
         proof: &Proof,
         bytes: &[u8],
     ) -> Option<BodyStep> {
         let why = match proof {
             Proof::Good => return None,
+            // A whole reply is translated when it is whole; Envoy bounds how much it holds.
+            Proof::Open if matches!(kind, Kind::Foreign(Shape::Whole, _)) => {
+                return Some(BodyStep::Hold);
+            }
             Proof::Open => return (bytes.len() < JUDGED_BYTES_MAX).then_some(BodyStep::Hold),
             Proof::Failed(why) => *why,
         };
@@ -364,23 +421,59 @@ impl Attempt {
     ) -> BodyStep {
         exchange.end(End::Accepted { status });
         exchange.progress.first_token = Some(now);
-        // No attempt follows: the body is not needed any more.
-        exchange.body = Body::InEnvoy {
-            bytes: exchange.body_bytes(),
-        };
+        exchange.forget_bodies();
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
             Kind::Whole => State::PassWhole(Box::new(Tap::new(REPLY_FIELDS))),
+            Kind::Foreign(Shape::Whole, passing) => {
+                self.state = State::Ended;
+                return BodyStep::Pass(foreign::pass_whole(exchange, bytes, passing));
+            }
+            Kind::Foreign(Shape::Events, passing) => match Foreign::new(exchange, passing) {
+                Some(foreign) => State::PassForeign(Box::new(foreign)),
+                None => State::Ended,
+            },
         };
         self.reply_body(exchange, bytes, follows, now)
     }
 }
 
 impl Kind {
-    fn prove(self, bytes: &[u8], follows: Follows) -> Proof {
-        match self {
-            Self::Events => prove_events(bytes, follows),
-            Self::Whole => prove_whole(bytes, follows),
+    /// None for a reply that is not what was asked for: a translated stream cannot be made of a whole reply.
+    fn of(exchange: &Exchange, shape: Shape) -> Option<Self> {
+        let (_, _, provider) = exchange.last()?;
+        let asked = match exchange.request.reply {
+            Reply::Whole => Shape::Whole,
+            Reply::Streamed(_) => Shape::Events,
+        };
+        match exchange.way()? {
+            Way::Passes if provider.dialect.provider().understands() == "openai" => {
+                Some(match shape {
+                    Shape::Events => Self::Events,
+                    Shape::Whole => Self::Whole,
+                })
+            }
+            Way::Passes => Some(Self::Foreign(shape, Passing::Same)),
+            Way::Translated(_) => {
+                (shape == asked).then_some(Self::Foreign(shape, Passing::Translated))
+            }
+        }
+    }
+
+    fn prove(self, exchange: &Exchange, bytes: &[u8], follows: Follows) -> Proof {
+        let dialect = exchange
+            .last()
+            .map(|(_, _, provider)| provider.dialect.provider());
+        match (self, dialect) {
+            (Self::Events, _) => prove_events(bytes, follows),
+            (Self::Whole, _) => prove_whole(bytes, follows),
+            (Self::Foreign(Shape::Events, _), Some(dialect)) => {
+                foreign::prove_events(dialect, bytes, follows)
+            }
+            (Self::Foreign(Shape::Whole, _), Some(dialect)) => {
+                foreign::prove_whole(dialect, bytes, follows)
+            }
+            (Self::Foreign(..), None) => Proof::Failed(Failure::Unreadable),
         }
     }
 }
@@ -417,6 +510,30 @@ fn retry_after(head: Head<'_>) -> Option<String> {
                     .all(|byte| byte.is_ascii_graphic() || byte == b' ')
         })
         .map(str::to_owned)
+}
+
+/// A refusal in the words of the caller's dialect. What the provider says of our own credential stays here.
+fn refused(exchange: &Exchange, status: u16, body: &[u8]) -> End {
+    let (Some((_, _, provider)), Some(Way::Translated(_))) = (exchange.last(), exchange.way())
+    else {
+        return End::Refused {
+            status,
+            body: own_words(body),
+        };
+    };
+    let complaint = provider.dialect.provider().complaint(status, body);
+    if complaint.class.is_the_operators() {
+        return End::Failed(Failed {
+            why: Failure::Credential,
+            status,
+            retry_after: None,
+        });
+    }
+    let body = exchange
+        .endpoint
+        .client
+        .error(status, &Fault::from(&complaint));
+    End::Refused { status, body }
 }
 
 /// An error body that the caller's SDK can read; anything else (a page, a stack trace) stays here.

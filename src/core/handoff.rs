@@ -343,7 +343,7 @@ impl Exchange {
         let mut story = String::new();
         for tried in &self.attempts {
             let provider = self
-                .target(tried.target)
+                .target(tried.number)
                 .map_or("?", |(_, provider)| &provider.name);
             if !story.is_empty() {
                 story.push_str(", ");

@@ -227,17 +227,28 @@ fn tried(exchange: &Exchange) -> Vec<Tried<'_>> {
 /// The provider's figures; else ours, which say so.
 fn used(exchange: &Exchange) -> (Usage, UsageSource) {
     let progress = &exchange.progress;
+    let by_four = |bytes: u64| bytes.div_ceil(4);
+    // Most providers send a token an event, some several: the larger figure is the safe one.
+    let answered = Tokens(by_four(progress.text_bytes).max(progress.content_events));
     if let Some(usage) = progress.usage {
+        // Some tell one token at the start and the rest at the end, which has not come.
+        let short = usage.output.plus(usage.reasoning) < answered;
+        if progress.ending != Ending::Complete && short {
+            let usage = Usage {
+                output: answered,
+                reasoning: Tokens(0),
+                ..usage
+            };
+            return (usage, UsageSource::Counted);
+        }
         return (usage, UsageSource::Provider);
     }
     if progress.first_token.is_none() {
         return (Usage::default(), UsageSource::None);
     }
-    let by_four = |bytes: u64| bytes.div_ceil(4);
     let usage = Usage {
         input: exchange.prompt.tokens,
-        // Most providers send a token an event, some several: the larger figure is the safe one.
-        output: Tokens(by_four(progress.text_bytes).max(progress.content_events)),
+        output: answered,
         ..Usage::default()
     };
     (usage, UsageSource::Counted)
@@ -299,7 +310,7 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
     let followed = exchange.attempts.len().saturating_sub(1);
     for tried in exchange.attempts.iter().take(followed) {
         let provider = exchange
-            .target(tried.target)
+            .target(tried.number)
             .map(|(target, _)| target.provider);
         let kind = tried.end.why().map_or("unknown", Failure::name);
         add(
@@ -396,7 +407,7 @@ mod tests {
         ] {
             let mut exchange = admitted(r#"{"model":"small","messages":[]}"#);
             exchange.attempts.push(Tried {
-                target: 0,
+                number: 0,
                 started: at(1),
                 end,
             });

@@ -6,7 +6,8 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
-use tollgate_core::dialect::{self, Dialect};
+use tollgate_core::dialect;
+use tollgate_core::endpoint::client_of;
 use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
@@ -81,6 +82,9 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
     set(":path", &send.path)?;
     set(":authority", &send.authority)?;
     set("content-length", &send.content_length.to_string())?;
+    for (name, value) in &send.headers {
+        set(name, value)?;
+    }
     // A compressed reply could not be read; without this header a provider may choose.
     set("accept-encoding", "identity")?;
     match place {
@@ -180,6 +184,9 @@ impl HttpContext for Stream {
         if self.attempt.may_rewrite() {
             Headers::Reply.remove(b"content-length");
         }
+        if let Some(content_type) = self.attempt.content_type() {
+            let _ = Headers::Reply.set(b"content-type", content_type.as_bytes());
+        }
         match step {
             HeadStep::Release => Action::Continue,
             HeadStep::Hold => Action::Pause,
@@ -242,7 +249,7 @@ fn retry() -> Action {
 
 /// From here Envoy takes no other way: the caller gets this at once.
 fn refuse(refusal: &Refusal) -> Action {
-    let answer = dialect::answer(Dialect::Openai, refusal);
+    let answer = dialect::answer(client_of(""), refusal);
     let _ = host::answer(
         answer.status,
         &[("content-type", "application/json")],

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use tollgate_core::config::Gateway;
-use tollgate_core::dialect::{self, Dialect};
+use tollgate_core::dialect;
+use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::{Ending, Exchange};
 use tollgate_core::head;
@@ -83,7 +84,7 @@ impl Stream {
             }
             // Only a callback inside a callback could come here.
             Err(_) => Some(Step::Answer(dialect::answer(
-                Dialect::Openai,
+                client_of(""),
                 &Refusal::internal("the tokenizer is in use"),
             ))),
         }
@@ -164,7 +165,7 @@ impl Stream {
             Some(()) => Action::Continue,
             None => {
                 let refusal = Refusal::internal("Envoy did not take the request");
-                self.answer(&dialect::answer(Dialect::Openai, &refusal))
+                self.answer(&dialect::answer(client_of(""), &refusal))
             }
         }
     }

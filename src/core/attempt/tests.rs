@@ -98,7 +98,7 @@ const EVENTS: [(&str, &str); 2] = [(":status", "200"), ("content-type", "text/ev
 fn each_attempt_is_written_for_its_provider() {
     let mut world = World::new(STREAM);
     let written = Attempt::request_body(&world.exchange, Vec::new)
-        .map(|body| String::from_utf8(body).unwrap());
+        .map(|body| String::from_utf8(body.into_owned()).unwrap());
     assert_eq!(
         written.as_deref(),
         Some(r#"{"stream_options":{"include_usage":true},"model":"alpha-small","stream":true}"#)
@@ -113,6 +113,7 @@ fn each_attempt_is_written_for_its_provider() {
             path: "/beta/v1/chat/completions".to_owned(),
             authority: "beta.example".to_owned(),
             content_length: written.unwrap().len() - 1,
+            headers: Vec::new(),
             cluster: "tollgate-beta".to_owned(),
             next_cluster: None,
         }

@@ -191,7 +191,7 @@ fn a_caller_sees_the_models_it_may_use_and_no_others() {
 fn told(end: End) -> String {
     let mut exchange = admitted(BODY);
     exchange.attempts.push(Tried {
-        target: 0,
+        number: 0,
         started: at(0),
         end,
     });
@@ -246,7 +246,7 @@ fn an_attempt_that_was_silent_too_long_timed_out() {
     ] {
         let mut exchange = admitted(r#"{"model":"small","stream":true}"#);
         exchange.attempts.push(Tried {
-            target: 0,
+            number: 0,
             started: at(0),
             end: End::Pending,
         });
