@@ -179,7 +179,7 @@ whole   | small    | text=a b c                                                 
 stream  | small    | text=a b c                                                                  | 10 0 0 3 0         | 3300
 whole   | small    | text=a b c;cached_tokens=4;reasoning_tokens=5                               | 6 4 0 3 5          | 9000
 stream  | small    | text=a b c;cached_tokens=10;reasoning_tokens=7                              | 0 10 0 3 7         | 10950
-whole   | small    | usage={"claimed":{"prompt_tokens":4000000000,"completion_tokens":3}}        | 4000000000 0 0 3 0 | 600000001800
+whole   | small    | usage={"claimed":{"prompt_tokens":900000000,"completion_tokens":3}}         | 900000000 0 0 3 0 | 135000001800
 whole   | cents    | usage={"claimed":{"prompt_tokens":3,"completion_tokens":4}}                 | 3 0 0 4 0          | 351
 stream  | cents    | usage={"claimed":{"prompt_tokens":11,"completion_tokens":0}}                | 11 0 0 0 0         | 552
 whole   | unpriced | text=a b c                                                                  | 10 0 0 3 0         | unknown
