@@ -601,7 +601,9 @@ fn prove_whole(bytes: &[u8], follows: Follows) -> Proof {
 
 fn read_whole(exchange: &mut Exchange, tap: &Tap) {
     let progress = &mut exchange.progress;
-    progress.usage = tap.value("usage").and_then(openai::usage);
+    if let Some(report) = tap.value("usage").and_then(openai::usage) {
+        progress.report(&report);
+    }
     let text = tap.value("choices").map_or(0, <[u8]>::len);
     progress.text_bytes = u64::try_from(text).unwrap_or(u64::MAX);
     progress.ending = Ending::Complete;
@@ -615,12 +617,12 @@ impl Events {
             let event = openai::event(data, Look::Quickly);
             let text = match &event {
                 Event::Content(text) => Some(*text),
-                Event::ContentAndUsage(text, usage) => {
-                    progress.usage = Some(*usage);
+                Event::ContentAndUsage(text, report) => {
+                    progress.report(report);
                     Some(*text)
                 }
-                Event::UsageOnly(usage) => {
-                    progress.usage = Some(*usage);
+                Event::UsageOnly(report) => {
+                    progress.report(report);
                     return if hides_usage {
                         Verdict::Drop
                     } else {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::request::{Reply, Request, UsageEvent};
@@ -180,6 +181,8 @@ pub struct Progress {
     pub last_byte: Timestamp,
     /// The provider's own figures.
     pub usage: Option<Usage>,
+    /// What is wrong with them.
+    pub suspect: Option<Suspect>,
     /// Events with content.
     pub content_events: u64,
     /// Bytes of text in them.
@@ -198,6 +201,14 @@ pub enum Ending {
     Complete,
     /// With an error, by the provider or in its place.
     Failed,
+}
+
+impl Progress {
+    /// The provider's figures, so far.
+    pub fn report(&mut self, report: &Report) {
+        self.usage = Some(report.usage);
+        self.suspect = report.suspect;
+    }
 }
 
 impl Exchange {

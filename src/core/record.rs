@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::{Gateway, Key};
+use crate::dialect::event::Suspect;
 use crate::gateway::Known;
 use crate::handoff::{End, Ending, Exchange, Failure};
 use crate::metrics::{Metric, Sample, Series};
@@ -72,6 +73,9 @@ pub struct Record<'a> {
     tokens: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_source: Option<UsageSource>,
+    /// What is wrong with the provider's figures; they are read with caution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_suspect: Option<&'static str>,
     /// Missing where no price is known: never nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_nanousd: Option<NanoUsd>,
@@ -171,6 +175,7 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         },
         tokens: accepted.then_some(usage),
         usage_source: accepted.then_some(source),
+        usage_suspect: exchange.progress.suspect.map(Suspect::name),
         cost_nanousd: cost.and_then(Result::ok).filter(|_| accepted),
         priced: (accepted && !matches!(cost, Some(Ok(_)))).then_some(Priced::Unknown),
         duration_ms,

@@ -16,7 +16,6 @@ use crate::dialect::speak::{
 };
 use crate::dialect::sse_reader::SseReader;
 use crate::refusal::Refusal;
-use crate::usage::Usage;
 
 pub mod messages;
 pub mod reply;
@@ -59,14 +58,14 @@ pub fn complaint(error: &[u8]) -> Option<Complaint> {
 }
 
 /// The `usage` value of a reply or event; none if its figures are no counts.
-pub fn usage(json: &[u8]) -> Option<Usage> {
+pub fn usage(json: &[u8]) -> Option<event::Report> {
     let mut tape = Tape::default();
     let usage = tape.read(json).ok()?;
     if usage.kind() != Kind::Object {
         return None;
     }
     let report = stream::report(usage);
-    (report.suspect != Some(Suspect::NotACount)).then_some(report.usage)
+    (report.suspect != Some(Suspect::NotACount)).then_some(report)
 }
 
 /// OpenAI's chat completions, and whoever speaks them with an accent.
@@ -156,9 +155,9 @@ pub enum Event {
     /// Something the caller was waiting for; how many bytes of text.
     Content(usize),
     /// The figures, alone in their event.
-    UsageOnly(Usage),
+    UsageOnly(event::Report),
     /// The figures, in an event that also carries content.
-    ContentAndUsage(usize, Usage),
+    ContentAndUsage(usize, event::Report),
     /// The provider failed.
     Error(Complaint),
     /// The end, as it should be.
@@ -312,6 +311,7 @@ fn string_bytes(text: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::units::Tokens;
+    use crate::usage::Usage;
 
     const CHUNK: &str = r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":DELTA,"finish_reason":null}]USAGE}"#;
 
@@ -321,10 +321,13 @@ mod tests {
 
     #[test]
     fn an_event_is_what_it_says_however_it_is_looked_at() {
-        let figures = Usage {
-            input: Tokens(3),
-            output: Tokens(4),
-            ..Usage::default()
+        let figures = event::Report {
+            usage: Usage {
+                input: Tokens(3),
+                output: Tokens(4),
+                ..Usage::default()
+            },
+            ..event::Report::default()
         };
         let busy = Complaint {
             message: "busy".to_owned(),
@@ -405,7 +408,8 @@ mod tests {
             ("null", None),
             ("{", None),
         ] {
-            let got = usage(json.as_bytes()).map(|usage| {
+            let got = usage(json.as_bytes()).map(|report| {
+                let usage = report.usage;
                 (
                     usage.input.0,
                     usage.cached_input.0,
