@@ -2,7 +2,9 @@
 
 mod anthropic;
 mod claim;
+mod cohere;
 mod content;
+mod gemini;
 mod openai;
 mod wire;
 
@@ -50,6 +52,22 @@ static DIALECTS: &[Dialect] = &[
         refusal: anthropic::refusal,
         key: anthropic::key,
         stranger: anthropic::stranger,
+    },
+    Dialect {
+        prefix: "/gemini",
+        own: &["/v1beta/"],
+        answer: gemini::answer,
+        refusal: gemini::refusal,
+        key: gemini::key,
+        stranger: gemini::stranger,
+    },
+    Dialect {
+        prefix: "/cohere",
+        own: &["/v2/chat"],
+        answer: cohere::answer,
+        refusal: cohere::refusal,
+        key: cohere::key,
+        stranger: cohere::stranger,
     },
     Dialect {
         prefix: "/openai",

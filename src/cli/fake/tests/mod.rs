@@ -1,8 +1,10 @@
 //! The provider, met over loopback by clients that write bytes.
 
 mod anthropic;
+mod cohere;
 mod dialect;
 mod faults;
+mod gemini;
 mod ledger;
 mod wire;
 
