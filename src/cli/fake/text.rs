@@ -108,7 +108,9 @@ fn fit(root: &Value, schema: &Value, text: &str, depth: usize) -> Value {
         return fit(root, choice, text, depth);
     }
     let kind = schema.get("type");
-    match kind.and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str())) {
+    let kind = kind.and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
+    // Google also writes types in capitals.
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("string") => json!(text),
         Some("integer") => json!(1),
         Some("number") => json!(1.5),
@@ -165,6 +167,7 @@ mod tests {
             (json!({"type": "string"}), json!("hi")),
             (json!({"enum": ["a", "b"]}), json!("a")),
             (json!({"type": ["integer", "null"]}), json!(1)),
+            (json!({"type": "STRING"}), json!("hi")),
             (
                 json!({"type": "array", "items": {"type": "boolean"}}),
                 json!([true]),

@@ -1,7 +1,10 @@
 //! The provider, met over loopback by clients that write bytes.
 
+mod anthropic;
+mod cohere;
 mod dialect;
 mod faults;
+mod gemini;
 mod ledger;
 mod wire;
 
@@ -165,6 +168,19 @@ impl Got {
             serde_json::from_str(data).unwrap_or_else(|_| Value::from(data))
         })
         .collect()
+    }
+
+    /// The name and the data of each event, where each has a name.
+    fn named_events(&self) -> Vec<(String, Value)> {
+        let body = self.body();
+        let events = body.split_terminator("\n\n");
+        let read = |event: &str| {
+            let (name, data) = event.strip_prefix("event: ")?.split_once("\ndata: ")?;
+            Some((name.to_owned(), serde_json::from_str(data).ok()?))
+        };
+        events
+            .map(|event| read(event).unwrap_or_else(|| panic!("{event:?}")))
+            .collect()
     }
 
     /// One word for each event.

@@ -9,15 +9,15 @@ use super::{
     write_event,
 };
 use crate::fake::answer::{Answer, Pieces, Stage};
+use crate::fake::dialect::content::{self, Asked, Call, Content, Format, Stop, Tool};
 use crate::fake::text;
 
 /// The most answers to one question, as with the real one.
 const CHOICES_MAX: u64 = 128;
-/// The word in a question that brings two calls at once.
-const PARALLEL: &str = "parallel";
 
 /// What is answered, before it is written.
 struct Said<'a> {
+    number: u64,
     id: String,
     created: u64,
     model: &'a str,
@@ -26,17 +26,6 @@ struct Said<'a> {
     finish: &'static str,
     usage: Option<Usage>,
     reasoning_tokens: u64,
-}
-
-enum Content {
-    Text(String),
-    Calls(Vec<Call>),
-}
-
-struct Call {
-    id: String,
-    name: String,
-    arguments: String,
 }
 
 #[derive(Serialize)]
@@ -100,7 +89,7 @@ pub(super) fn answer(question: &Question<'_>, body: &Value) -> Result<Answer, Co
     };
     let reasoning_tokens = question.reply.reasoning_tokens;
     let limit = limit.map(|limit| limit.saturating_sub(reasoning_tokens));
-    let (content, finish) = within(content(question, body, messages), limit);
+    let (content, stop) = content::content(question, &asked(body, messages), limit);
     let prompt_tokens = messages
         .iter()
         .map(prompt_tokens)
@@ -110,12 +99,17 @@ pub(super) fn answer(question: &Question<'_>, body: &Value) -> Result<Answer, Co
         .saturating_mul(choices)
         .saturating_add(reasoning_tokens);
     let said = Said {
+        number: question.number,
         id: format!("chatcmpl-fake{:024}", question.number),
         created: question.now,
         model,
         content,
         choices,
-        finish,
+        finish: match stop {
+            Stop::Said => "stop",
+            Stop::Length => "length",
+            Stop::Calls => "tool_calls",
+        },
         usage: claimed(prompt_tokens, tokens, question.reply),
         reasoning_tokens,
     };
@@ -162,137 +156,73 @@ fn prompt_tokens(message: &Value) -> u64 {
     texts(message).map(text::count).fold(0, u64::saturating_add)
 }
 
-fn content(question: &Question<'_>, body: &Value, messages: &[Value]) -> Content {
-    let reply = question.reply;
-    if let Some(text) = &reply.text {
-        return Content::Text(text.clone());
-    }
-    if let Some(tokens) = reply.tokens {
-        return Content::Text(text::of_length(tokens));
-    }
+fn asked<'a>(body: &'a Value, messages: &[Value]) -> Asked<'a> {
     let last = messages.last().unwrap_or(&Value::Null);
     let asked = messages
         .iter()
         .rfind(|message| role(message) == Some("user"));
     let asked: Vec<_> = asked.into_iter().flat_map(texts).collect();
-    let asked = asked.join(" ");
-    if role(last) == Some("user")
-        && let Some(calls) = calls(question.number, body, &asked)
-    {
-        return Content::Calls(calls);
+    let wanted = role(last) == Some("user");
+    Asked {
+        text: asked.join(" "),
+        tool: wanted.then(|| tool(body)).flatten(),
+        format: format(body),
     }
-    let echo = text::echo(question.name, &asked);
-    let format = body.get("response_format");
-    let kind = format.and_then(|format| format.get("type")?.as_str());
-    Content::Text(match kind {
-        Some("json_object") => json!({"answer": echo}).to_string(),
-        Some("json_schema") => {
-            let schema = format.and_then(|format| format.pointer("/json_schema/schema"));
-            text::fitting(schema.unwrap_or(&Value::Null), &echo).to_string()
-        }
-        _ => echo,
-    })
 }
 
-/// Calls of the first tool, or of the one that is asked for by name.
-fn calls(number: u64, body: &Value, asked: &str) -> Option<Vec<Call>> {
-    let tools = body.get("tools")?.as_array()?;
+fn format(body: &Value) -> Format<'_> {
+    let format = body.get("response_format");
+    match format.and_then(|format| format.get("type")?.as_str()) {
+        Some("json_object") => Format::Json,
+        Some("json_schema") => {
+            let schema = format.and_then(|format| format.pointer("/json_schema/schema"));
+            Format::Schema(schema.unwrap_or(&Value::Null))
+        }
+        _ => Format::Text,
+    }
+}
+
+fn tool(body: &Value) -> Option<Tool<'_>> {
     let choice = body.get("tool_choice").unwrap_or(&Value::Null);
     if choice.as_str() == Some("none") {
         return None;
     }
-    let name = |tool: &Value| Some(tool.pointer("/function/name")?.as_str()?.to_owned());
-    let wanted = choice.pointer("/function/name").and_then(Value::as_str);
-    let tool = match wanted {
-        Some(wanted) => tools
-            .iter()
-            .find(|tool| name(tool).as_deref() == Some(wanted))?,
-        None => tools.first()?,
-    };
-    let schema = tool.pointer("/function/parameters").unwrap_or(&Value::Null);
-    let count = if asked.contains(PARALLEL) { 2 } else { 1 };
-    (0..count)
-        .map(|place| {
-            Some(Call {
-                id: format!("call_fake{number:012}{place}"),
-                name: name(tool)?,
-                arguments: text::fitting(schema, asked).to_string(),
-            })
+    let tools = body.get("tools")?.as_array()?.iter().filter_map(|tool| {
+        let schema = tool.pointer("/function/parameters");
+        Some(Tool {
+            name: tool.pointer("/function/name")?.as_str()?,
+            schema: schema.unwrap_or(&Value::Null),
         })
-        .collect()
+    });
+    let wanted = choice.pointer("/function/name").and_then(Value::as_str);
+    content::chosen(tools, wanted)
 }
 
-/// What fits into the limit, and why it ends there.
-fn within(content: Content, limit: Option<u64>) -> (Content, &'static str) {
-    let too_long = limit.filter(|limit| content.tokens() > *limit);
-    match (content, too_long) {
-        (Content::Text(full), Some(limit)) => {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let kept: String = text::tokens(&full).into_iter().take(limit).collect();
-            (Content::Text(kept), "length")
-        }
-        (Content::Calls(calls), Some(limit)) => (Content::Calls(shortened(calls, limit)), "length"),
-        (Content::Text(full), None) => (Content::Text(full), "stop"),
-        (Content::Calls(calls), None) => (Content::Calls(calls), "tool_calls"),
-    }
+fn id(number: u64, place: usize) -> String {
+    format!("call_fake{number:012}{place}")
 }
 
-fn shortened(calls: Vec<Call>, limit: u64) -> Vec<Call> {
-    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
-    let shorten = |call: Call| {
-        let pieces = text::json_tokens(&call.arguments);
-        let kept: String = pieces.iter().take(left).copied().collect();
-        left = left.saturating_sub(pieces.len());
-        Call {
-            arguments: kept,
-            ..call
-        }
-    };
-    calls.into_iter().map(shorten).collect()
-}
-
-impl Content {
-    fn tokens(&self) -> u64 {
-        match self {
-            Self::Text(full) => text::count(full),
-            Self::Calls(calls) => calls
-                .iter()
-                .map(|call| text::json_tokens(&call.arguments).len())
-                .filter_map(|count| u64::try_from(count).ok())
-                .fold(0, u64::saturating_add),
-        }
-    }
-
+impl Said<'_> {
     fn message(&self) -> Value {
-        match self {
-            Self::Text(full) => {
+        match &self.content {
+            Content::Text(full) => {
                 json!({"role": "assistant", "content": full, "refusal": null, "annotations": []})
             }
-            Self::Calls(calls) => {
-                let calls: Vec<_> = calls.iter().map(Call::whole).collect();
+            Content::Calls(calls) => {
+                let calls = calls.iter().enumerate().map(|(place, call)| {
+                    let function = json!({"name": call.name, "arguments": call.arguments});
+                    json!({"id": id(self.number, place), "type": "function", "function": function})
+                });
+                let calls: Vec<_> = calls.collect();
                 json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
             }
         }
     }
-}
 
-impl Call {
-    fn whole(&self) -> Value {
-        let function = json!({"name": self.name, "arguments": self.arguments});
-        json!({"id": self.id, "type": "function", "function": function})
-    }
-
-    fn opening(&self, index: usize) -> Value {
-        let function = json!({"name": self.name, "arguments": ""});
-        json!({"index": index, "id": self.id, "type": "function", "function": function})
-    }
-}
-
-impl Said<'_> {
     fn in_one(&self) -> Vec<u8> {
         let choice = |index| Choice {
             index,
-            message: self.content.message(),
+            message: self.message(),
             logprobs: None,
             finish_reason: self.finish,
         };
@@ -384,7 +314,9 @@ impl Events<'_> {
         let role = json!({"role": "assistant", "content": null, "refusal": null});
         self.open(&role);
         for (place, call) in calls.iter().enumerate() {
-            let opening = json!({"tool_calls": [call.opening(place)]});
+            let function = json!({"name": call.name, "arguments": ""});
+            let id = id(self.said.number, place);
+            let opening = json!({"tool_calls": [{"index": place, "id": id, "type": "function", "function": function}]});
             // The name of a call costs nothing here, and comes right before its first token.
             self.every_choice(0, &opening);
             for piece in text::json_tokens(&call.arguments) {

@@ -1,11 +1,9 @@
-//! What is said about usage: mostly the truth.
+//! A report of usage, as OpenAI writes it.
 
 use serde::Serialize;
 
-use crate::fake::reply::{Reply, UsageClaim};
-
-/// By how much a wrong report is wrong, for each kind of token.
-const WRONG_BY: u64 = 1_000;
+use crate::fake::dialect::claim::Claim;
+use crate::fake::reply::Reply;
 
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Usage {
@@ -32,28 +30,17 @@ struct CompletionDetails {
 
 /// The report, if the reply is to bring one.
 pub(super) fn claimed(prompt: u64, completion: u64, reply: &Reply) -> Option<Usage> {
-    let (prompt, completion) = match reply.usage {
-        UsageClaim::True => (prompt, completion),
-        UsageClaim::None => return None,
-        UsageClaim::Wrong => (
-            prompt.saturating_add(WRONG_BY),
-            completion.saturating_add(WRONG_BY),
-        ),
-        UsageClaim::Claimed {
-            prompt_tokens,
-            completion_tokens,
-        } => (prompt_tokens, completion_tokens),
-    };
+    let claim = Claim::of(prompt, completion, reply.reasoning_tokens, reply)?;
     Some(Usage {
-        prompt_tokens: prompt,
-        completion_tokens: completion,
-        total_tokens: prompt.saturating_add(completion),
+        prompt_tokens: claim.prompt,
+        completion_tokens: claim.completion,
+        total_tokens: claim.prompt.saturating_add(claim.completion),
         prompt_tokens_details: PromptDetails {
-            cached_tokens: reply.cached_tokens,
+            cached_tokens: claim.cached,
             audio_tokens: 0,
         },
         completion_tokens_details: CompletionDetails {
-            reasoning_tokens: reply.reasoning_tokens,
+            reasoning_tokens: claim.reasoning,
             audio_tokens: 0,
             accepted_prediction_tokens: 0,
             rejected_prediction_tokens: 0,
