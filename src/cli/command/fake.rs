@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::fake::{Fake, Settings};
 
-/// Runs a provider that speaks OpenAI's dialect, counts exactly, and breaks on demand.
+/// Runs a provider that speaks OpenAI's, Anthropic's, Gemini's and Cohere's dialect, counts exactly, and breaks on demand.
 ///
 /// Ask for a fault in a request header, for example `x-fake-fault: 429;retry_after=2`, `cut@3`, `stall@head`,
 /// `error@start`, `tokens=50;pace_ms=20`, or as JSON by `POST /_control`. `GET /_ledger` tells what was seen.

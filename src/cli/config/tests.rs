@@ -162,6 +162,7 @@ fn what_is_written_is_what_is_used() {
             "alpha tollgate-alpha 127.0.0.1:7711/openai/v1 127.0.0.1:7711",
             "beta tollgate-beta 127.0.0.1:7712/openai/v1 127.0.0.1:7712",
             "local tollgate-local 127.0.0.1:7713/openai/v1 127.0.0.1:7713",
+            "claude tollgate-claude 127.0.0.1:7714/anthropic 127.0.0.1:7714",
         ]
     );
     let models: Vec<_> = gateway

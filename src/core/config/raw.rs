@@ -12,6 +12,7 @@ use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, SECRETS_ONLY, Section, section, single};
 use super::scalar::{Read, Wrong, address, count, duration, price, size, text, truth};
 use super::suggest;
+use crate::dialect::tables;
 use crate::units::PricePerMillion;
 
 pub use super::reader::{Given, Written};
@@ -338,6 +339,15 @@ fn dialect(scalar: &Scalar) -> Read<Dialect> {
     let known: Vec<&str> = Dialect::all().map(Dialect::name).collect();
     if let Some(dialect) = Dialect::named(&scalar.text) {
         return Ok(dialect);
+    }
+    if tables::provider(&scalar.text).is_some() {
+        return Err(Wrong {
+            found: format!(
+                "requests to {} are signed, which is not done yet",
+                scalar.shown()
+            ),
+            fix: format!("write one of `{}`", known.join("`, `")),
+        });
     }
     let fix = match suggest::nearest(&scalar.text, known.iter().copied()) {
         Some(meant) => format!("write `{meant}`"),
