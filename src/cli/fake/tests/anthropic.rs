@@ -247,7 +247,8 @@ fn a_key_is_wanted_where_one_is_set() {
     fake.set(|settings| settings.api_key = Some("sk-1".to_owned()));
     for (header, status) in [
         ("", 401),
-        ("authorization: Bearer sk-1\r\n", 401),
+        ("authorization: sk-1\r\n", 401),
+        ("authorization: Bearer sk-1\r\n", 200),
         ("x-api-key: sk-2\r\n", 401),
         ("X-Api-Key: sk-1\r\n", 200),
     ] {
