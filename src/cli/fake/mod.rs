@@ -9,6 +9,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! | path | as |
+//! |---|---|
+//! | `/openai/v1/...`, and every path that is nobody else's | OpenAI |
+//! | `/anthropic/v1/messages`, `/v1/messages`, and `count_tokens` below | Anthropic |
+//! | `/gemini/v1beta/models/...`, `/v1beta/models/...`, `/gemini/.../publishers/google/models/...` | Gemini |
+//! | `/cohere/v2/chat`, `/v2/chat` | Cohere |
+//!
 //! What a reply can be made to do is in [`Reply`]; clients ask for it in the header `x-fake-fault`.
 
 mod answer;

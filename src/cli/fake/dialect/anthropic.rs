@@ -78,8 +78,10 @@ pub(super) fn refusal(status: u16) -> Answer {
     refused(&Complaint::of_status(status))
 }
 
+/// The documented header, or the one in which Anthropic's newer SDKs send the same key.
 pub(super) fn key(request: &Request) -> Option<&str> {
-    request.header("x-api-key")
+    let bearer = || request.header("authorization")?.strip_prefix("Bearer ");
+    request.header("x-api-key").or_else(bearer)
 }
 
 pub(super) fn stranger(key: Option<&str>) -> Answer {

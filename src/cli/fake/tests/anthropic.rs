@@ -70,6 +70,7 @@ fn a_whole_message_has_every_field_of_a_real_one() {
             "cache_read_input_tokens": 1,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
             "output_tokens": 7,
+            "output_tokens_details": {"thinking_tokens": 4},
             "service_tier": "standard",
         },
     });
@@ -116,10 +117,13 @@ fn a_stream_tells_its_story_in_order() {
         let got = ask(&fake, &with(&streamed(), &more));
         assert_eq!(story(&got), want, "{more}");
         let events = got.named_events();
-        let used = &events[events.len() - 2].1["usage"]["output_tokens"];
+        let last = &events[events.len() - 2].1["usage"];
+        let used = &last["output_tokens"];
         assert_eq!(json!(fake.totals().completion_tokens), *used, "{more}");
         let whole = ask(&fake, &with(&question(), &more)).json();
-        assert_eq!(whole["usage"]["output_tokens"], *used, "{more}");
+        for told in ["output_tokens", "output_tokens_details"] {
+            assert_eq!(whole["usage"][told], last[told], "{more}");
+        }
     }
 }
 
@@ -247,7 +251,8 @@ fn a_key_is_wanted_where_one_is_set() {
     fake.set(|settings| settings.api_key = Some("sk-1".to_owned()));
     for (header, status) in [
         ("", 401),
-        ("authorization: Bearer sk-1\r\n", 401),
+        ("authorization: sk-1\r\n", 401),
+        ("authorization: Bearer sk-1\r\n", 200),
         ("x-api-key: sk-2\r\n", 401),
         ("X-Api-Key: sk-1\r\n", 200),
     ] {

@@ -86,6 +86,10 @@ fn a_stream_tells_its_story_in_order() {
         (json!({}), "fake heard: hello there STOP"),
         (short.clone(), "fake heard: MAX_TOKENS"),
         (think, "(the) (gate) (opens) fake heard: hello there STOP"),
+        (
+            json!({"generation_config": {"max_output_tokens": 4, "thinkingConfig": {"include_thoughts": true}}}),
+            "(the) (gate) (opens) fake MAX_TOKENS",
+        ),
         (tools(), "look! STOP"),
         (with(&tools(), &both), "look! look! STOP"),
         (with(&tools(), &short), " MAX_TOKENS"),

@@ -6,6 +6,7 @@ mod dialect;
 mod faults;
 mod gemini;
 mod ledger;
+mod meeting;
 mod wire;
 
 use std::io::{ErrorKind, Read, Write};

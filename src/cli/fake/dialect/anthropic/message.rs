@@ -86,8 +86,8 @@ impl Said<'_> {
             "stop_sequence": null,
         });
         if let (Some(claim), Some(fields)) = (self.claim, message.as_object_mut()) {
-            // What came from the cache is not part of `input_tokens`; thoughts are part of `output_tokens`.
-            let usage = json!({
+            // What came from the cache is not part of `input_tokens`.
+            let mut usage = json!({
                 "input_tokens": claim.uncached(),
                 "cache_creation_input_tokens": 0,
                 "cache_read_input_tokens": claim.cached,
@@ -95,6 +95,9 @@ impl Said<'_> {
                 "output_tokens": output(claim),
                 "service_tier": "standard",
             });
+            if stop.is_some() {
+                detail(&mut usage, claim);
+            }
             fields.insert("usage".to_owned(), usage);
         }
         message
@@ -126,7 +129,8 @@ impl Said<'_> {
         let delta = json!({"stop_reason": reason(self.stop), "stop_sequence": null});
         let mut last = json!({"type": "message_delta", "delta": delta});
         if let (Some(claim), Some(fields)) = (self.claim, last.as_object_mut()) {
-            let usage = json!({"output_tokens": claim.completion});
+            let mut usage = json!({"output_tokens": claim.completion});
+            detail(&mut usage, claim);
             fields.insert("usage".to_owned(), usage);
         }
         out.event(Stage::Closing, 0, &last);
@@ -169,6 +173,14 @@ impl Said<'_> {
                 Stage::Tokens
             });
         }
+    }
+}
+
+/// Thoughts are part of `output_tokens`; how many of these they are is only said where there are any.
+fn detail(usage: &mut Value, claim: Claim) {
+    let details = json!({"thinking_tokens": claim.reasoning});
+    if let Some(fields) = usage.as_object_mut().filter(|_| claim.reasoning > 0) {
+        fields.insert("output_tokens_details".to_owned(), details);
     }
 }
 

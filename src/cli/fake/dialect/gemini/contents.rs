@@ -36,9 +36,7 @@ pub(super) fn candidates(body: &Value) -> Result<u64, Complaint> {
 }
 
 fn number(body: &Value, name: &str, max: u64) -> Result<Option<u64>, Complaint> {
-    let value = body
-        .get("generationConfig")
-        .and_then(|config| config.get(name));
+    let value = field(body, "generationConfig").and_then(|config| field(config, name));
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_u64() {
@@ -51,8 +49,9 @@ fn number(body: &Value, name: &str, max: u64) -> Result<Option<u64>, Complaint> 
 }
 
 pub(super) fn thoughts(body: &Value) -> Thoughts {
-    let shown = body.pointer("/generationConfig/thinkingConfig/includeThoughts");
-    match shown {
+    let config = field(body, "generationConfig");
+    let thinking = config.and_then(|config| field(config, "thinkingConfig"));
+    match thinking.and_then(|thinking| field(thinking, "includeThoughts")) {
         Some(Value::Bool(true)) => Thoughts::Shown,
         _ => Thoughts::Hidden,
     }
@@ -63,7 +62,7 @@ pub(super) fn asked<'a>(body: &'a Value, contents: &[Value]) -> Asked<'a> {
     let asked = contents.iter().rfind(spoken);
     let asked: Vec<_> = asked.into_iter().flat_map(words).collect();
     let asks = contents.last().is_some_and(|last| {
-        let answers = |part: &Value| part.get("functionResponse").is_some();
+        let answers = |part: &Value| field(part, "functionResponse").is_some();
         role(last) == "user" && !parts(last).any(answers)
     });
     Asked {
@@ -74,11 +73,10 @@ pub(super) fn asked<'a>(body: &'a Value, contents: &[Value]) -> Asked<'a> {
 }
 
 fn format(body: &Value) -> Format<'_> {
-    let config = body.get("generationConfig").unwrap_or(&Value::Null);
-    let json = config.get("responseMimeType").and_then(Value::as_str) == Some("application/json");
-    let schema = config
-        .get("responseJsonSchema")
-        .or_else(|| config.get("responseSchema"));
+    let config = field(body, "generationConfig").unwrap_or(&Value::Null);
+    let json =
+        field(config, "responseMimeType").and_then(Value::as_str) == Some("application/json");
+    let schema = field(config, "responseJsonSchema").or_else(|| field(config, "responseSchema"));
     match schema.filter(|_| json) {
         Some(schema) => Format::Schema(schema),
         None if json => Format::Json,
@@ -87,22 +85,23 @@ fn format(body: &Value) -> Format<'_> {
 }
 
 fn tool(body: &Value) -> Option<Tool<'_>> {
-    let config = body.pointer("/toolConfig/functionCallingConfig");
+    let config = field(body, "toolConfig");
+    let config = config.and_then(|config| field(config, "functionCallingConfig"));
     let mode = config.and_then(|config| config.get("mode")?.as_str());
     if mode == Some("NONE") {
         return None;
     }
     let groups = body.get("tools")?.as_array()?.iter();
-    let groups = groups.filter_map(|group| group.get("functionDeclarations")?.as_array());
+    let groups = groups.filter_map(|group| field(group, "functionDeclarations")?.as_array());
     let tools = groups.flatten().filter_map(|tool| {
-        let schema = tool.get("parametersJsonSchema");
+        let schema = field(tool, "parametersJsonSchema");
         let schema = schema.or_else(|| tool.get("parameters"));
         Some(Tool {
             name: tool.get("name")?.as_str()?,
             schema: schema.unwrap_or(&Value::Null),
         })
     });
-    let allowed = config.and_then(|config| config.pointer("/allowedFunctionNames/0")?.as_str());
+    let allowed = config.and_then(|config| field(config, "allowedFunctionNames")?.get(0)?.as_str());
     content::chosen(tools, allowed)
 }
 
@@ -113,9 +112,9 @@ pub(super) fn prompt_tokens(body: &Value) -> u64 {
     let results = contents
         .clone()
         .flat_map(parts)
-        .filter_map(|part| part.pointer("/functionResponse/response"))
+        .filter_map(|part| field(part, "functionResponse")?.get("response"))
         .map(count);
-    body.get("systemInstruction")
+    field(body, "systemInstruction")
         .into_iter()
         .chain(contents)
         .flat_map(words)
@@ -152,4 +151,18 @@ fn words(content: &Value) -> impl Iterator<Item = &str> {
     parts(content)
         .filter(|part| part.get("thought") != Some(&Value::Bool(true)))
         .filter_map(|part| part.get("text")?.as_str())
+}
+
+/// Google takes a name as it is documented and also as it is defined, `likeThis` and `like_this`; its own SDKs mix them.
+fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.get(name).or_else(|| {
+        let mut defined = String::new();
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() {
+                defined.push('_');
+            }
+            defined.push(letter.to_ascii_lowercase());
+        }
+        value.get(&defined)
+    })
 }
