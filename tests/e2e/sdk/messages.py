@@ -16,7 +16,9 @@ CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
     "required": ["city", "days"],
+    "additionalProperties": False,
 }
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 WEATHER = {"name": "weather", "description": "Tells the weather", "input_schema": CITY}
 
 
@@ -63,7 +65,29 @@ def answers():
     say("turns", message.content[0].text, figures(message.usage))
     raw = client.messages.with_raw_response.create(**ask())
     say("raw response", raw.headers["x-tollgate-provider"], raw.parse().content[0].text)
-    say("count", client.messages.count_tokens(model=dialect, messages=[{"role": "user", "content": "hi there"}]).input_tokens > 1)
+    plain = {"model": dialect, "messages": [{"role": "user", "content": "hi there"}]}
+    more = [plain, {**plain, "system": "Be brief, please"}, {**plain, "system": "Be brief, please", "tools": [WEATHER]}]
+    counts = [client.messages.count_tokens(**request).input_tokens for request in more]
+    say("count", 1 < counts[0] < counts[1] < counts[2])
+
+
+def wishes():
+    """What clients add to a question, and every provider takes or can do without."""
+    hints = {"cache_control": {"type": "ephemeral"}}
+    system = [{"type": "text", "text": "Be brief, please", **hints}]
+    message = client.messages.create(**ask(system=system, tools=[{**WEATHER, **hints}], tool_choice={"type": "none"}))
+    say("cache hints", message.content[0].text, figures(message.usage))
+    message = client.messages.create(**ask(stop_sequences=["never said"], metadata={"user_id": "somebody"}))
+    say("stop and user", message.content[0].text, message.stop_reason)
+    for source in [{"type": "base64", "media_type": "image/png", "data": PIXEL}, {"type": "url", "url": "https://example.com/pixel.png"}]:
+        content = [{"type": "image", "source": source}, {"type": "text", "text": "what is it"}]
+        say(f"picture by {source['type']}", client.messages.create(**ask(content)).content[0].text)
+    message = client.messages.create(**ask("in Rome", output_config={"format": {"type": "json_schema", "schema": CITY}}))
+    say("schema", json.loads(message.content[0].text)["days"])
+    say("beta", client.beta.messages.create(**ask(), betas=["interleaved-thinking-2025-05-14"]).content[0].text)
+    bearer = Anthropic(base_url=base_url, auth_token="sk-tg-team-a", max_retries=0)
+    say("bearer", bearer.messages.create(**ask()).content[0].text)
+    say("models", dialect in [model.id for model in client.models.list()], client.models.retrieve(dialect).id)
 
 
 def streams():
@@ -177,6 +201,7 @@ async def asynchronous():
 
 
 answers()
+wishes()
 streams()
 tools()
 thoughts()
