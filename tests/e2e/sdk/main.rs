@@ -1,10 +1,12 @@
-//! The official SDKs of OpenAI, unchanged but for their base URL: every answer is one they understand, and every error
-//! is raised as the class that applications catch.
+//! The official SDKs of OpenAI and Anthropic, unchanged but for their base URL: every answer is one they understand, and
+//! every error is raised as the class that applications catch, whatever the provider speaks.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "in tests a failure is what an unwrap is for"
 )]
+
+mod dialects;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use tollgate::fake::Reply;
 use tollgate_tests::{Gateway, Setup};
 
-/// One healthy provider, and one for each way to fail; each has a model of its name.
+/// One healthy provider of OpenAI's, and one for each way to fail; each has a model of its name.
 const CONFIG: &str = "
 listen: {address: {listen}}
 admin: {address: {admin}}
@@ -85,7 +87,11 @@ fn told(command: &mut Command) -> Vec<Value> {
     // Whatever this machine is set up for must not reach the SDK.
     let command = command
         .env_remove("OPENAI_BASE_URL")
-        .env_remove("OPENAI_API_KEY");
+        .env_remove("OPENAI_API_KEY")
+        .env_remove("ANTHROPIC_BASE_URL")
+        .env_remove("ANTHROPIC_API_KEY")
+        .env_remove("ANTHROPIC_AUTH_TOKEN")
+        .env_remove("ANTHROPIC_CUSTOM_HEADERS");
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
