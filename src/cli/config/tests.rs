@@ -180,6 +180,7 @@ fn what_is_written_is_what_is_used() {
     assert_eq!(
         models,
         [
+            "claude: 3/claude-sonnet-4-5, 0/alpha-large",
             "large: 1/beta-large, 0/alpha-large",
             "local: 2/llama-3.1-8b, 0/alpha-small",
             "small: 0/alpha-small, 1/beta-small",
