@@ -6,7 +6,7 @@ use crate::config;
 use crate::dialect::openai::{self, Complaint, Event, Look};
 use crate::dialect::speak::{self, Fault};
 use crate::handoff::{Body, End, Ending, Exchange, Failed, Failure, Tried, Way};
-use crate::head::Head;
+use crate::head::{Head, strange_to};
 use crate::json_tap::Tap;
 use crate::refusal::Refusal;
 use crate::request::{Reply, UsageEvent};
@@ -34,6 +34,8 @@ pub struct Send {
     pub content_length: usize,
     /// What its dialect asks for beside.
     pub headers: Vec<(&'static str, &'static str)>,
+    /// What the caller may have sent and this provider does not get.
+    pub strange: &'static [&'static str],
     /// Its cluster.
     pub cluster: String,
     /// The cluster that Envoy asks next if this attempt fails.
@@ -166,6 +168,7 @@ impl Attempt {
             authority: provider.authority.clone(),
             content_length,
             headers,
+            strange: strange_to(dialect.understands()),
             cluster: provider.cluster.clone(),
             next_cluster: next.map(|(_, provider)| provider.cluster.clone()),
         };

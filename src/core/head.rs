@@ -57,6 +57,16 @@ pub fn forwards(name: &[u8]) -> bool {
     known(FORWARDED) || known(ENVOYS) || name.starts_with(b"x-stainless-")
 }
 
+/// Headers of one vendor's dialect, which travel on to nobody who does not understand it: to others they say what the
+/// caller asked for first.
+pub fn strange_to(dialect: &str) -> &'static [&'static str] {
+    match dialect {
+        "anthropic" => &["openai-beta"],
+        "openai" => &["anthropic-beta", "anthropic-version"],
+        _ => &["anthropic-beta", "anthropic-version", "openai-beta"],
+    }
+}
+
 /// Reply headers that tell callers about the operator's account, or that only make sense on the
 /// provider's own connection.
 const KEPT_BACK: &[&str] = &[
@@ -156,6 +166,18 @@ mod tests {
             ("x-team", false),
         ] {
             assert_eq!(forwards(name.as_bytes()), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_names_a_vendor_is_for_that_vendor() {
+        for name in FORWARDED {
+            let mut vendors = ["anthropic", "openai"].into_iter();
+            let vendor = vendors.find(|vendor| name.starts_with(&format!("{vendor}-")));
+            for dialect in ["anthropic", "openai", ""] {
+                let want = vendor.is_some_and(|vendor| vendor != dialect);
+                assert_eq!(strange_to(dialect).contains(name), want, "{name} {dialect}");
+            }
         }
     }
 

@@ -50,6 +50,11 @@ impl Stream {
         if headmap == Headmap::Used {
             restore(shared);
         }
+        for name in send.strange {
+            if shared.head.with(|head| head.get(name).is_some()) {
+                Headers::Request.remove(name.as_bytes());
+            }
+        }
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
     }

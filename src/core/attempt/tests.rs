@@ -114,6 +114,7 @@ fn each_attempt_is_written_for_its_provider() {
             authority: "beta.example".to_owned(),
             content_length: written.unwrap().len() - 1,
             headers: Vec::new(),
+            strange: &["anthropic-beta", "anthropic-version"],
             cluster: "tollgate-beta".to_owned(),
             next_cluster: None,
         }
