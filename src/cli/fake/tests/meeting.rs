@@ -154,10 +154,6 @@ fn the_same_is_understood_whoever_is_asked() {
                     // It says first what it will do, in four words.
                     want = want.replace("4 out", "8 out");
                 }
-                if place.0 == "cohere" {
-                    // What it bills says nothing of its cache.
-                    want = want.replace("1+1 in", "2+0 in");
-                }
                 assert_eq!(ask(*place, &fake, &body), want, "{} {body}", place.0);
             }
         }

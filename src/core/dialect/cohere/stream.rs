@@ -218,11 +218,9 @@ pub fn report(usage: Json<'_>) -> Report {
     let mut figures = Figures::default();
     let counted = usage.get("billed_units").or_else(|| usage.get("tokens"));
     let prompt = figures.field(counted, "input_tokens");
-    // Cached tokens are counted raw, billed ones are not: a part of the one says nothing of the other.
-    let cached = match usage.get("billed_units") {
-        Some(_) => Tokens(0),
-        None => Tokens(figures.field(Some(usage), "cached_tokens").0.min(prompt.0)),
-    };
+    let cached = figures.field(Some(usage), "cached_tokens");
+    // The cache also holds what is not billed.
+    let cached = Tokens(cached.0.min(prompt.0));
     let (input, cached_input) = figures.divide(prompt, cached);
     Report {
         usage: Usage {
