@@ -3,25 +3,23 @@
 use std::borrow::Cow;
 
 use crate::config;
-use crate::dialect::openai::{self, Complaint, Event, Look};
 use crate::dialect::speak::{self, Fault};
-use crate::handoff::{Body, End, Ending, Exchange, Failed, Failure, Tried, Way};
+use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
 use crate::json_tap::Tap;
 use crate::refusal::Refusal;
-use crate::request::{Reply, UsageEvent};
-use crate::sse::{self, Splitter, Verdict};
+use crate::request::Reply;
+use crate::sse;
 use crate::units::Timestamp;
 
 mod foreign;
+mod native;
 
 use foreign::{Foreign, Passing, Shape};
+use native::{Events, REPLY_FIELDS};
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
-
-/// The fields of a whole reply that are read while it passes.
-const REPLY_FIELDS: &[&str] = &["error", "usage", "choices", "data", "output", "results"];
 
 /// How a request goes to a provider.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,11 +103,6 @@ enum Kind {
     Whole,
     /// Everything else.
     Foreign(Shape, Passing),
-}
-
-#[derive(Debug, Default)]
-struct Events {
-    splitter: Splitter,
 }
 
 impl Attempt {
@@ -364,7 +357,7 @@ impl Attempt {
             State::PassWhole(tap) => {
                 tap.feed(bytes);
                 if follows == Follows::Nothing {
-                    read_whole(exchange, tap);
+                    native::read_whole(exchange, tap);
                 }
                 BodyStep::Pass(sse::Output::Same)
             }
@@ -468,8 +461,8 @@ impl Kind {
             .last()
             .map(|(_, _, provider)| provider.dialect.provider());
         match (self, dialect) {
-            (Self::Events, _) => prove_events(bytes, follows),
-            (Self::Whole, _) => prove_whole(bytes, follows),
+            (Self::Events, _) => native::prove_events(bytes, follows),
+            (Self::Whole, _) => native::prove_whole(bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }
@@ -521,7 +514,7 @@ fn refused(exchange: &Exchange, status: u16, body: &[u8]) -> End {
     else {
         return End::Refused {
             status,
-            body: own_words(body),
+            body: native::own_words(body),
         };
     };
     let complaint = provider.dialect.provider().complaint(status, body);
@@ -539,158 +532,12 @@ fn refused(exchange: &Exchange, status: u16, body: &[u8]) -> End {
     End::Refused { status, body }
 }
 
-/// An error body that the caller's SDK can read; anything else (a page, a stack trace) stays here.
-fn own_words(body: &[u8]) -> Vec<u8> {
-    let mut tap = Tap::new(REPLY_FIELDS);
-    tap.feed(body);
-    let said = tap.value("error").and_then(openai::complaint);
-    let valid = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
-    match said {
-        Some(complaint) if complaint != Complaint::default() && valid() => body.to_vec(),
-        _ => Vec::new(),
-    }
-}
-
 /// What the first bytes of a reply prove.
 #[derive(Debug, PartialEq, Eq)]
 enum Proof {
     Open,
     Good,
     Failed(Failure),
-}
-
-fn prove_events(bytes: &[u8], follows: Follows) -> Proof {
-    let mut proof = Proof::Open;
-    Splitter::default().feed(bytes, |data| {
-        if proof == Proof::Open {
-            proof = match openai::event(data, Look::Closely) {
-                Event::Lifecycle => Proof::Open,
-                Event::Content(_) | Event::ContentAndUsage(..) | Event::UsageOnly(_) => Proof::Good,
-                Event::Error(_) => Proof::Failed(Failure::ErrorInReply),
-                Event::Done => Proof::Failed(Failure::NoFirstToken),
-            };
-        }
-        Verdict::Keep
-    });
-    match (proof, follows) {
-        (Proof::Open, Follows::Nothing) => Proof::Failed(Failure::NoFirstToken),
-        (proof, _) => proof,
-    }
-}
-
-fn prove_whole(bytes: &[u8], follows: Follows) -> Proof {
-    let mut tap = Tap::new(REPLY_FIELDS);
-    tap.feed(bytes);
-    let error = tap
-        .value("error")
-        .is_some_and(|value| value.trim_ascii() != b"null");
-    if error {
-        return Proof::Failed(Failure::ErrorInReply);
-    }
-    if ["choices", "data", "output", "results"]
-        .iter()
-        .any(|name| tap.has_begun(name))
-    {
-        return Proof::Good;
-    }
-    match follows {
-        Follows::More => Proof::Open,
-        Follows::Nothing if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() => {
-            Proof::Good
-        }
-        Follows::Nothing => Proof::Failed(Failure::Unreadable),
-    }
-}
-
-fn read_whole(exchange: &mut Exchange, tap: &Tap) {
-    let progress = &mut exchange.progress;
-    if let Some(report) = tap.value("usage").and_then(openai::usage) {
-        progress.report(&report);
-    }
-    let text = tap.value("choices").map_or(0, <[u8]>::len);
-    progress.text_bytes = u64::try_from(text).unwrap_or(u64::MAX);
-    progress.ending = Ending::Complete;
-}
-
-impl Events {
-    fn pass(&mut self, exchange: &mut Exchange, bytes: &[u8], follows: Follows) -> sse::Output {
-        let hides_usage = exchange.request.reply == Reply::Streamed(UsageEvent::Hidden);
-        let progress = &mut exchange.progress;
-        let output = self.splitter.feed(bytes, |data| {
-            let event = openai::event(data, Look::Quickly);
-            let text = match &event {
-                Event::Content(text) => Some(*text),
-                Event::ContentAndUsage(text, report) => {
-                    progress.report(report);
-                    Some(*text)
-                }
-                Event::UsageOnly(report) => {
-                    progress.report(report);
-                    return if hides_usage {
-                        Verdict::Drop
-                    } else {
-                        Verdict::Keep
-                    };
-                }
-                Event::Error(_) => {
-                    progress.ending = Ending::Failed;
-                    None
-                }
-                Event::Done if progress.ending == Ending::Open => {
-                    progress.ending = Ending::Complete;
-                    None
-                }
-                Event::Done | Event::Lifecycle => None,
-            };
-            if let Some(text) = text.filter(|text| *text > 0) {
-                progress.content_events = progress.content_events.saturating_add(1);
-                let text = u64::try_from(text).unwrap_or(u64::MAX);
-                progress.text_bytes = progress.text_bytes.saturating_add(text);
-            }
-            Verdict::Keep
-        });
-        match (follows, exchange.progress.ending) {
-            (Follows::More, _) => output,
-            (Follows::Nothing, Ending::Open) => self.end_legally(exchange, bytes, output),
-            (Follows::Nothing, Ending::Complete | Ending::Failed) => self.flush(bytes, output),
-        }
-    }
-
-    /// SDKs take a bare end for success, so a stream without its terminator gets an error event; an event
-    /// that never became whole is not passed on.
-    fn end_legally(
-        &mut self,
-        exchange: &mut Exchange,
-        bytes: &[u8],
-        output: sse::Output,
-    ) -> sse::Output {
-        self.splitter.rest();
-        exchange.progress.ending = Ending::Failed;
-        let provider = exchange
-            .last()
-            .map_or("?", |(_, _, provider)| provider.name.as_str());
-        let refusal = Refusal::stream_cut(provider);
-        let mut written = written(bytes, output);
-        written.extend_from_slice(&openai::error_event(&refusal));
-        sse::Output::Changed(written)
-    }
-
-    fn flush(&mut self, bytes: &[u8], output: sse::Output) -> sse::Output {
-        let rest = self.splitter.rest();
-        if rest.is_empty() {
-            return output;
-        }
-        let mut written = written(bytes, output);
-        written.extend_from_slice(&rest);
-        sse::Output::Changed(written)
-    }
-}
-
-fn written(bytes: &[u8], output: sse::Output) -> Vec<u8> {
-    match output {
-        sse::Output::Same => bytes.to_vec(),
-        sse::Output::Changed(written) => written,
-    }
 }
 
 #[cfg(test)]

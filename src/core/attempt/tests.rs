@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::handoff::Ending;
 use crate::testing::{admitted, at, head_of};
 use crate::units::Tokens;
 
