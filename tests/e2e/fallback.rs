@@ -380,7 +380,7 @@ fn many_requests_at_once_all_find_the_provider_that_works() {
 fn a_provider_that_dies_while_it_works_costs_nobody_an_answer() {
     let gateway = Setup::named("two-providers.yaml").start();
     // Long enough that some are being answered whenever it dies.
-    let slow = Scripted::text("from alpha").first_token_ms(20);
+    let slow = Scripted::text("from alpha").first_token_ms(100);
     gateway.provider("alpha").always(slow);
     let ask = || -> Vec<(u16, String)> {
         let asked = (0..25).map(|_| Shape::Whole.call(&gateway).send());

@@ -8,7 +8,6 @@
 )]
 
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate::fake::{Between, Ending, Framing, Lines, Reply as Scripted, Seen, UsageClaim};
@@ -146,25 +145,6 @@ fn the_first_token_is_with_the_caller_before_the_second_exists() {
     assert_eq!(first.last().unwrap().delta(), "one");
     let seen = &alpha.requests()[0];
     assert_eq!((seen.tokens, seen.ending), (1, Ending::Open));
-}
-
-#[test]
-fn each_token_passes_when_it_comes() {
-    let gateway = Gateway::start("two-providers.yaml");
-    let slow = Scripted::text("one two three four").pace_ms(100);
-    gateway.provider("alpha").next(slow);
-    let events = ask(&gateway).stream().read_tokens(4);
-    let times: Vec<Duration> = events
-        .iter()
-        .filter(|event| !event.delta().is_empty())
-        .map(|event| event.at)
-        .collect();
-    // A busy machine may be late with one of them, not early with the next.
-    assert!(
-        times[3] - times[0] >= Duration::from_millis(250),
-        "{times:?}"
-    );
-    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
 }
 
 #[test]

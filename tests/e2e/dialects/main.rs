@@ -1,6 +1,7 @@
 //! Any client reaches any provider: the answer in its own words, and what was used to the token.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,
