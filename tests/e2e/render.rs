@@ -78,7 +78,7 @@ fn everything() -> Checked {
 fn provider(name: &str) -> Provider {
     Provider {
         name: name.to_owned(),
-        dialect: Dialect::named("openai").expect("in the table"),
+        dialect: Dialect::named("openai").unwrap(),
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),
