@@ -77,6 +77,14 @@ fn sent(host: &mut Host, number: i32, body: &[u8]) -> (i32, i32) {
     (gateway, attempt)
 }
 
+/// Both streams are over; gives the record of the request.
+fn ended(host: &mut Host, gateway: i32, attempt: i32) -> serde_json::Value {
+    host.end(gateway, true);
+    host.end(attempt, false);
+    let record = host.world().properties.remove("tollgate_record");
+    serde_json::from_slice(&record.expect("a record")).expect("JSON")
+}
+
 fn plain(host: &mut Host, number: i32) {
     let body = br#"{"model":"small","messages":[{"role":"user","content":"hi"}]}"#;
     let (gateway, attempt) = sent(host, number, body);
@@ -97,14 +105,7 @@ fn plain(host: &mut Host, number: i32) {
     assert_eq!(host.reply_body(attempt, true), 0);
     assert_eq!(host.reply_head(gateway, false), 0);
     assert_eq!(host.reply_body(gateway, true), 0);
-    host.end(gateway, true);
-    host.end(attempt, false);
-    let record = host
-        .world()
-        .properties
-        .remove("tollgate_record")
-        .expect("a record");
-    let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    let record = ended(host, gateway, attempt);
     assert_eq!(
         (&record["end"], &record["tokens"]["input"]),
         (&"ok".into(), &3.into()),
@@ -160,14 +161,7 @@ fn an_event_of_a_stream_crosses_once_to_be_read_and_is_not_written() {
     assert!(all <= 20, "{all} calls for ten events: {calls:?}");
     host.set_reply_body(END);
     assert_eq!(host.reply_body(attempt, true), 0);
-    host.end(gateway, true);
-    host.end(attempt, false);
-    let record = host
-        .world()
-        .properties
-        .remove("tollgate_record")
-        .expect("a record");
-    let record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    let record = ended(&mut host, gateway, attempt);
     assert_eq!(
         (&record["end"], &record["tokens"]["output"]),
         (&"ok".into(), &4.into()),
