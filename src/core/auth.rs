@@ -75,6 +75,7 @@ mod tests {
             user: String::new(),
             models: None,
             disabled: secret.ends_with("-off"),
+            ..Key::default()
         }
     }
 

@@ -220,6 +220,7 @@ mod tests {
             user: String::new(),
             models: None,
             disabled: false,
+            ..Key::default()
         });
         let config = Gateway {
             keys: keys.to_vec(),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::auth;
-use crate::config::{Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
+use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
@@ -34,6 +34,7 @@ pub(crate) fn config() -> Gateway {
         user: String::new(),
         models,
         disabled: false,
+        ..Key::default()
     };
     let mut keys = vec![key("sk-tg-all", None), key("sk-tg-none", Some(Vec::new()))];
     keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
@@ -46,6 +47,8 @@ pub(crate) fn config() -> Gateway {
             targets: vec![target(0, "alpha-small"), target(1, "beta-small")],
         }],
         keys,
+        commons: Commons::default(),
+        budget_service: None,
         telemetry: Telemetry::default(),
     }
 }

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::dialect::Dialect;
 pub use crate::price::Price;
+pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
 
 pub mod check;
 pub mod deploy;
+pub mod identity;
 pub mod node;
 pub mod problem;
 pub mod raw;
@@ -40,8 +42,25 @@ pub struct Gateway {
     pub models: Vec<Model>,
     /// Sorted by hash.
     pub keys: Vec<Key>,
+    /// What holds for every caller.
+    #[serde(default)]
+    pub commons: Commons,
+    /// Where keys and money come from; without it only the keys above are known, and nobody has a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_service: Option<BudgetService>,
     /// What is told about requests, and how much of it.
     pub telemetry: Telemetry,
+}
+
+/// The budget service, as the filter needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetService {
+    /// Envoy's cluster for it.
+    pub cluster: String,
+    /// Sent as `:authority`.
+    pub authority: String,
+    /// Keys that were known stay known for so long while it is away.
+    pub keys_kept_ms: u64,
 }
 
 /// Where an attempt runs decides what it must do beside its dialect.
@@ -96,30 +115,6 @@ pub struct Target {
     /// What it costs; none is known where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-}
-
-/// A virtual key. The key itself is nowhere: only its hash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// SHA-256 of the key, in lower-case hexadecimal.
-    pub sha256: String,
-    /// What reports call it.
-    pub name: String,
-    /// Who pays.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub org: String,
-    /// Who pays, one level down.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub team: String,
-    /// Who calls.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub user: String,
-    /// Which models it may use; all where nothing is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub models: Option<Vec<String>>,
-    /// Known, and refused.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub disabled: bool,
 }
 
 /// What is told about requests.

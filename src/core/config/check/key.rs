@@ -61,6 +61,7 @@ pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Vec<Key> 
             user: tenant(&fields.user, problems),
             models: models(&fields.models, written, problems),
             disabled: fields.disabled.value_or(false),
+            ..Key::default()
         };
         keys.push(key);
     }

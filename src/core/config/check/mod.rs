@@ -9,7 +9,7 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
-use super::{Gateway, Model, Price, Target, Telemetry, suggest};
+use super::{Commons, Gateway, Model, Price, Target, Telemetry, suggest};
 
 mod key;
 mod name;
@@ -44,6 +44,8 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         providers,
         models,
         keys,
+        commons: Commons::default(),
+        budget_service: None,
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
