@@ -2,29 +2,36 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::config::Gateway;
+use crate::config::Key;
 use crate::head::Head;
 use crate::refusal::Refusal;
+use crate::units::Timestamp;
 
 /// A longer credential is none of ours, and not worth hashing.
 const KEY_BYTES_MAX: usize = 512;
 
-/// The position of the caller's key in [`Gateway::keys`].
-pub fn identify(config: &Gateway, head: Head<'_>) -> Result<usize, Refusal> {
+/// SHA-256 of a key, in lower-case hexadecimal.
+pub type KeyHash = [u8; 64];
+
+/// The hash of the key that a request carries.
+pub fn hash_of(head: Head<'_>) -> Result<KeyHash, Refusal> {
     let presented = presented(head).ok_or_else(Refusal::missing_key)?;
     if presented.len() > KEY_BYTES_MAX {
         return Err(Refusal::invalid_key());
     }
-    let hash = hash(presented);
-    let found = config
-        .keys
-        .binary_search_by(|key| key.sha256.as_bytes().cmp(&hash))
-        .map_err(|_| Refusal::invalid_key())?;
-    match config.keys.get(found) {
-        Some(key) if !key.disabled => Ok(found),
-        Some(_) => Err(Refusal::disabled_key()),
-        None => Err(Refusal::invalid_key()),
+    Ok(hash(presented))
+}
+
+/// Whether a key may be used now.
+pub fn admit(key: &Key, now: Timestamp) -> Result<(), Refusal> {
+    if key.disabled {
+        return Err(Refusal::disabled_key());
     }
+    let seconds = now.0.checked_div(1_000_000_000).unwrap_or_default();
+    if key.expires.is_some_and(|expires| seconds >= expires) {
+        return Err(Refusal::expired_key());
+    }
+    Ok(())
 }
 
 /// `Authorization: Bearer`, then `x-api-key`, then `api-key`.
@@ -42,7 +49,7 @@ fn presented(head: Head<'_>) -> Option<&[u8]> {
 }
 
 /// SHA-256, in lower-case hexadecimal.
-pub fn hash(key: &[u8]) -> [u8; 64] {
+pub fn hash(key: &[u8]) -> KeyHash {
     let mut text = [0_u8; 64];
     let digest: [u8; 32] = Sha256::digest(key).into();
     let digit = |nibble: u8| {

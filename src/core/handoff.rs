@@ -2,13 +2,17 @@
 
 use std::rc::Rc;
 
-use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::bill;
+use crate::callers::Caller;
+use crate::config::{Gateway, Model, Provider, Target};
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
+use crate::money::cover::{Cover, Wanted};
+use crate::refusal::Refusal;
 use crate::request::{Reply, Request, UsageEvent};
 use crate::tokens::Count;
-use crate::units::Timestamp;
+use crate::units::{NanoUsd, Timestamp};
 use crate::usage::Usage;
 
 /// A body up to this size is kept for the attempts; a larger one is read again from Envoy, since the
@@ -26,8 +30,8 @@ const TIMER_EARLY_MS: u64 = 20;
 pub struct Exchange {
     /// As it stood when the request came.
     pub config: Rc<Gateway>,
-    /// Position in [`Gateway::keys`].
-    pub key: usize,
+    /// Who calls.
+    pub caller: Rc<Caller>,
     /// What was asked for.
     pub endpoint: &'static Endpoint,
     /// Behind the provider's own path.
@@ -36,6 +40,8 @@ pub struct Exchange {
     pub request: Request,
     /// Position in [`Gateway::models`].
     pub model: usize,
+    /// It is not the model that was asked for: a budget is nearly used up.
+    pub downgraded: bool,
     /// Who may be asked, in order, and how.
     pub chain: Vec<Planned>,
     /// The body, as long as an attempt may need it.
@@ -44,12 +50,18 @@ pub struct Exchange {
     pub prompt: Count,
     /// Joins log, trace and record.
     pub trace: String,
+    /// What the caller says it is for.
+    pub tags: Vec<String>,
     /// When the head came.
     pub started: Timestamp,
     /// Every attempt, in order.
     pub attempts: Vec<Tried>,
     /// What came back so far.
     pub progress: Progress,
+    /// What is held for it.
+    pub cover: Cover,
+    /// What the caller is to hear of its budget.
+    pub warning: Option<String>,
 }
 
 /// One who may be asked.
@@ -59,6 +71,8 @@ pub struct Planned {
     pub target: usize,
     /// How.
     pub way: Way,
+    /// The most an attempt there may cost.
+    pub most: NanoUsd,
 }
 
 /// How a request reaches a provider.
@@ -212,12 +226,15 @@ impl Progress {
 }
 
 impl Exchange {
-    /// Who calls.
-    pub fn caller(&self) -> Option<&Key> {
-        self.config.keys.get(self.key)
+    /// What must be held before the attempt with this number may leave.
+    pub fn missing(&self, number: usize) -> Result<Option<Wanted>, Refusal> {
+        let most = self.chain.get(number).map(|planned| planned.most);
+        let spent = bill::spent_before(self);
+        let missing = self.cover.missing(spent, most.unwrap_or_default());
+        missing.map_err(|_| Refusal::internal("an amount of money does not fit"))
     }
 
-    /// The model that was asked for.
+    /// The model that answers.
     pub fn model(&self) -> Option<&Model> {
         self.config.models.get(self.model)
     }

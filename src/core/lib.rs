@@ -12,6 +12,8 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod bill;
+pub mod callers;
 pub mod config;
 pub mod dialect;
 pub mod endpoint;

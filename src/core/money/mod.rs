@@ -8,6 +8,7 @@
 //! * [`ledger`] is the side of the service: decisions over rows that any store can load and write in one transaction.
 //! * [`message`] is what passes between them; [`memory`] is the simplest store.
 
+pub mod cover;
 pub mod holder;
 pub mod ids;
 pub mod ledger;
