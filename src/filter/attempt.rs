@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
 use tollgate_core::dialect;
@@ -12,6 +10,7 @@ use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
 
+use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
 
@@ -108,22 +107,8 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
     }
 }
 
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "this is where the host's boolean gets its name"
-)]
-fn follows(end_of_stream: bool) -> Follows {
-    if end_of_stream {
-        Follows::Nothing
-    } else {
-        Follows::More
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+impl callbacks::Stream for Stream {
+    fn request_head(&mut self, _follows: Follows) -> Action {
         let (shared, headmap) = Self::meet();
         let Some(shared) = shared else {
             // The VM of the gateway role died with its request, or someone else routed here.
@@ -141,8 +126,8 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if !end_of_stream {
+    fn request_body(&mut self, size: usize, follows: Follows) -> Action {
+        if follows == Follows::More {
             return Action::Pause;
         }
         let Some(shared) = self
@@ -163,7 +148,7 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+    fn reply_head(&mut self, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
             .as_ref()
@@ -179,8 +164,7 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let attempt = &mut self.attempt;
-        let step = reply
-            .with(|head| attempt.reply_head(&mut shared.exchange, head, follows(end_of_stream)));
+        let step = reply.with(|head| attempt.reply_head(&mut shared.exchange, head, follows));
         for (name, _) in reply.pairs() {
             if head::kept_back(name) {
                 Headers::Reply.remove(name);
@@ -199,17 +183,11 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+    fn reply_trailers(&mut self) -> Action {
         // The end came behind the body: what is held is judged now, or the reply would pass unseen.
         self.reply_body(usize::MAX, Follows::Nothing)
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.reply_body(size, follows(end_of_stream))
-    }
-}
-
-impl Stream {
     fn reply_body(&mut self, size: usize, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared

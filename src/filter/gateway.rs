@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
+use tollgate_core::attempt::Follows;
 use tollgate_core::config::Gateway;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
@@ -17,6 +16,7 @@ use tollgate_core::request::Reply;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
 
+use crate::callbacks::{self, Action};
 use crate::counters::Counters;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
@@ -197,7 +197,7 @@ impl Stream {
         }
     }
 
-    fn ended(&self, now: Timestamp, reply: Completeness) -> Ended<'_> {
+    fn end(&self, now: Timestamp, reply: Completeness) -> Ended<'_> {
         Ended {
             now,
             status: self.status,
@@ -228,10 +228,8 @@ impl Stream {
     }
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+impl callbacks::Stream for Stream {
+    fn request_head(&mut self, follows: Follows) -> Action {
         // Whoever names an exchange himself is not one of ours.
         Headers::Request.remove(head::EXCHANGE.as_bytes());
         self.head = Headers::Request.read().unwrap_or_default();
@@ -241,28 +239,29 @@ impl HttpContext for Stream {
             .head
             .with(|head| admission.on(Input::Head { head, now }));
         let step = match step {
-            Some(Step::AwaitBody) if end_of_stream => self.whole_body(Vec::new()),
+            Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
             step => step,
         };
         self.perform(step)
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let step = if end_of_stream {
-            self.whole_body(Bytes::Request.read(size))
-        } else {
-            let bytes = u64::try_from(size).unwrap_or(u64::MAX);
-            self.admission.on(Input::BodyGrows { bytes })
+    fn request_body(&mut self, size: usize, follows: Follows) -> Action {
+        let step = match follows {
+            Follows::Nothing => self.whole_body(Bytes::Request.read(size)),
+            Follows::More => {
+                let bytes = u64::try_from(size).unwrap_or(u64::MAX);
+                self.admission.on(Input::BodyGrows { bytes })
+            }
         };
         self.perform(step)
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+    fn request_trailers(&mut self) -> Action {
         let step = self.admission.on(Input::Trailers);
         self.perform(step)
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn reply_head(&mut self, _follows: Follows) -> Action {
         if self.status != 0 {
             // Our own answer on its way out.
             return Action::Continue;
@@ -295,7 +294,7 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_log(&mut self) {
+    fn ended(&mut self) {
         let now = host::now();
         let config = Rc::clone(&self.settings.config);
         let (line, samples) = match &self.meeting {
@@ -307,7 +306,7 @@ impl HttpContext for Stream {
                     Ending::Complete => Completeness::Whole,
                     Ending::Failed | Ending::Open => Completeness::Unknown,
                 };
-                let ended = self.ended(now, reply);
+                let ended = self.end(now, reply);
                 let (record, samples) = record::of_forwarded(&shared.exchange, ended);
                 (record.line(), samples)
             }
@@ -317,7 +316,7 @@ impl HttpContext for Stream {
                 } else {
                     Completeness::Unknown
                 };
-                let ended = self.ended(now, reply);
+                let ended = self.end(now, reply);
                 let (record, samples) = record::of_answered(&config, &self.admission.known, ended);
                 (record.line(), samples)
             }
@@ -331,7 +330,7 @@ impl HttpContext for Stream {
 }
 
 impl Drop for Stream {
-    /// `on_log` closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting; a request that never got so far closes it here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
