@@ -148,7 +148,8 @@ impl Attempt {
                 };
                 let splice = &exchange.request.splice;
                 let usage = dialect.stream_usage();
-                let length = splice.length(exchange.body_bytes(), &target.model, usage);
+                let cap = exchange.cap(number);
+                let length = splice.length(exchange.body_bytes(), &target.model, usage, cap);
                 (
                     dialect.passing_path(exchange.path, &named),
                     length,
@@ -179,15 +180,16 @@ impl Attempt {
         exchange: &Exchange,
         in_envoy: impl FnOnce() -> Vec<u8>,
     ) -> Option<Cow<'_, [u8]>> {
-        let (_, target, provider) = exchange.last()?;
+        let (tried, target, provider) = exchange.last()?;
+        let cap = exchange.cap(tried.number);
         if let Way::Translated(written) = exchange.way()? {
             return Some(Cow::Borrowed(&written.body));
         }
         let usage = provider.dialect.provider().stream_usage();
         let splice = &exchange.request.splice;
         let body = match &exchange.body {
-            Body::Kept(body) => splice.write(body, &target.model, usage),
-            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage),
+            Body::Kept(body) => splice.write(body, &target.model, usage, cap),
+            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage, cap),
         };
         body.map(Cow::Owned)
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Gateway, Key, Purse, Target};
+use crate::config::{Commons, Gateway, Key, Purse, Target};
 use crate::dialect::answer;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
@@ -18,7 +18,7 @@ use crate::money::cover::{self, Cover, Standings, Uncovered, Wanted};
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, UsageOption};
+use crate::request::{self, Cap, UsageOption};
 use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
 use crate::units::Timestamp;
@@ -79,9 +79,15 @@ pub enum Step {
     Answer(Answer),
 }
 
+mod bounds;
+
+use bounds::Bounds;
+
 /// One request until it is forwarded or answered.
 pub struct Admission {
     config: Rc<Gateway>,
+    /// What holds for everybody.
+    commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
     state: State,
@@ -121,9 +127,10 @@ struct Expected {
 
 impl Admission {
     /// A request that has not come yet.
-    pub fn new(config: Rc<Gateway>) -> Self {
+    pub fn new(config: Rc<Gateway>, commons: Rc<Commons>) -> Self {
         Self {
             config,
+            commons,
             client: client_of(""),
             state: State::ExpectHead,
             known: Known::default(),
@@ -290,8 +297,8 @@ impl Admission {
             let body = serde_json::json!({"input_tokens": prompt.tokens});
             return Ok(Step::Answer(said(&body)));
         };
-        let hard = purses.iter().any(|purse| purse.terms.hard);
-        let chain = self.plan(endpoint, model, &body, &prompt, hard)?;
+        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
+        let chain = self.plan(endpoint, model, &body, &bounds)?;
         let body = if body.len() <= BODY_KEPT_BYTES_MAX {
             Body::Kept(body)
         } else {
@@ -319,6 +326,7 @@ impl Admission {
                 ..Cover::default()
             },
             warning,
+            refused: None,
         });
         match exchange.missing(0)? {
             Some(wanted) => {
@@ -337,7 +345,7 @@ impl Admission {
 
     /// Everybody who pays for a request of this key for this model.
     fn purses(&self, key: &Key, model: &str) -> Vec<Purse> {
-        let commons = &self.config.commons;
+        let commons = &self.commons;
         let of_model = commons.models.get(model).into_iter().flatten();
         let tags = self.known.tags.iter();
         let of_tags = tags.filter_map(|tag| commons.tags.get(tag)).flatten();
@@ -364,21 +372,18 @@ impl Admission {
         endpoint: &Endpoint,
         model: usize,
         body: &[u8],
-        prompt: &Count,
-        hard: bool,
+        bounds: &Bounds,
     ) -> Result<Vec<Planned>, Refusal> {
         let targets = self.config.models.get(model).map(|model| &model.targets);
+        let first = targets.and_then(|targets| targets.first());
+        let family = Family::of(first.map_or("", |target| &target.model));
         let mut chat = None;
         let mut chain = Vec::new();
         let mut why = None;
         for (position, target) in targets.into_iter().flatten().enumerate() {
-            let planned = self.way(endpoint, target, body, &mut chat).and_then(|way| {
-                Ok(Planned {
-                    target: position,
-                    way,
-                    most: most(target, prompt, hard)?,
-                })
-            });
+            let planned = self
+                .way(endpoint, target, body, bounds, &mut chat)
+                .and_then(|way| bounds.planned(position, target, family, way));
             match planned {
                 Ok(planned) => chain.push(planned),
                 Err(refusal) => why = why.or(Some(refusal)),
@@ -395,8 +400,9 @@ impl Admission {
         endpoint: &Endpoint,
         target: &Target,
         body: &[u8],
+        bounds: &Bounds,
         chat: &mut Option<Chat>,
-    ) -> Result<Way, Refusal> {
+    ) -> Result<(Way, Option<Cap>), Refusal> {
         let Kind::Forwarded { native, others, .. } = endpoint.kind else {
             return Err(Refusal::internal("this is answered here"));
         };
@@ -404,7 +410,9 @@ impl Admission {
         let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
-            return Ok(Way::Passes);
+            let field = dialect.cap_field(endpoint.path);
+            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
+            return Ok((Way::Passes, cap));
         }
         if others == Others::Never {
             return Err(Refusal::untranslatable_endpoint(
@@ -416,13 +424,18 @@ impl Admission {
             Some(chat) => chat,
             None => chat.insert(endpoint.client.read(body)?),
         };
+        let written_by_caller = chat.output_max;
+        if let Some(cap) = bounds.cap(target) {
+            chat.output_max = Some(cap.0);
+        }
         let target = speak::Target {
             model: &target.model,
             ..speak::Target::default()
         };
-        dialect
-            .write(chat, &target, Policy::Refuse)
-            .map(Way::Translated)
+        let written = dialect.write(chat, &target, Policy::Refuse);
+        chat.output_max = written_by_caller;
+        written
+            .map(|written| (Way::Translated(written), None))
             .map_err(|untranslatable| untranslatable.refusal())
     }
 
@@ -511,6 +524,9 @@ fn shown(text: &str) -> String {
 /// the caller gets our words.
 pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer> {
     exchange.close_silent_attempt(now);
+    if let Some(refusal) = &exchange.refused {
+        return Err(answer(exchange.endpoint.client, refusal));
+    }
     let told = |refusal: &Refusal| Err(answer(exchange.endpoint.client, refusal));
     let Some((tried, _, provider)) = exchange.last() else {
         return told(&Refusal::internal(

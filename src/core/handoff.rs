@@ -10,7 +10,8 @@ use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::money::cover::{Cover, Wanted};
 use crate::refusal::Refusal;
-use crate::request::{Reply, Request, UsageEvent};
+use crate::price::Most;
+use crate::request::{Cap, Reply, Request, UsageEvent};
 use crate::tokens::Count;
 use crate::units::{NanoUsd, Timestamp};
 use crate::usage::Usage;
@@ -62,6 +63,8 @@ pub struct Exchange {
     pub cover: Cover,
     /// What the caller is to hear of its budget.
     pub warning: Option<String>,
+    /// Why an attempt was not made; nobody else is tried.
+    pub refused: Option<Refusal>,
 }
 
 /// One who may be asked.
@@ -71,7 +74,11 @@ pub struct Planned {
     pub target: usize,
     /// How.
     pub way: Way,
-    /// The most an attempt there may cost.
+    /// A cap that is put into the body as the caller wrote it.
+    pub cap: Option<Cap>,
+    /// The most an attempt there may use.
+    pub bounds: Most,
+    /// And what that costs.
     pub most: NanoUsd,
 }
 
@@ -232,6 +239,36 @@ impl Exchange {
         let spent = bill::spent_before(self);
         let missing = self.cover.missing(spent, most.unwrap_or_default());
         missing.map_err(|_| Refusal::internal("an amount of money does not fit"))
+    }
+
+    /// The cap that the attempt with this number puts in.
+    pub fn cap(&self, number: usize) -> Option<Cap> {
+        self.chain.get(number).and_then(|planned| planned.cap)
+    }
+
+    /// What is enough to hold while a stream runs, once its provider has told how large the prompt was: before, it was
+    /// a bound. None as long as nothing is known, or where nothing can be put back.
+    pub fn enough(&self) -> Option<NanoUsd> {
+        let (usage, tried) = (self.progress.usage.as_ref()?, self.attempts.last()?);
+        if self.cover.hold.parts.is_empty() || self.progress.ending != Ending::Open {
+            return None;
+        }
+        let planned = self.chain.get(tried.number)?;
+        let (target, _) = self.target(tried.number)?;
+        let prompt = Usage {
+            output: Tokens(0),
+            reasoning: Tokens(0),
+            ..*usage
+        };
+        let most = Most {
+            input: Tokens(0),
+            ..planned.bounds
+        };
+        let price = target.price.as_ref()?;
+        let rest = price.most(&most).ok()?;
+        let enough = price.cost(&prompt, 1).ok()?.plus(rest).ok()?;
+        let enough = bill::spent_before(self).plus(enough).ok()?;
+        (enough < self.cover.held).then_some(enough)
     }
 
     /// The model that answers.

@@ -161,6 +161,15 @@ impl Refusal {
         refusal
     }
 
+    /// No durable record of the request could be made in time.
+    pub fn unrecorded() -> Self {
+        let message = "No durable record of this request could be made, and nobody is answered here without one. Try again in a few seconds."
+            .to_owned();
+        let mut refusal = Self::new(503, "record_unavailable", message);
+        refusal.headers.push(("retry-after", "2".to_owned()));
+        refusal
+    }
+
     /// Nobody knows what a model costs, and the budget is a hard one.
     pub fn unpriced(model: &str) -> Self {
         let model: String = model.chars().take(128).collect();

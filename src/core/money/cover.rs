@@ -1,6 +1,6 @@
 //! What is held for one request: on whose behalf, and how much.
 
-use super::holder::{Hold, Standing};
+use super::holder::{Hold, Part, Standing};
 use super::ids::ScopeId;
 use super::thresholds::Action;
 use crate::config::{OnDisconnect, Purse};
@@ -10,11 +10,36 @@ use crate::units::{MoneyOverflow, NanoUsd};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// From each of these.
-    pub scopes: Vec<ScopeId>,
+    pub payers: Vec<Payer>,
     /// This much, whole.
     pub amount: NanoUsd,
     /// How long to wait for it where money is tight, in milliseconds.
     pub wait_ms: u64,
+}
+
+/// Who pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payer {
+    /// Whose budget.
+    pub scope: ScopeId,
+    /// What this process may owe it while the budget service is away; none for a soft one, which nobody is refused for.
+    pub debt: Option<NanoUsd>,
+}
+
+impl Wanted {
+    /// Whose budgets pay.
+    pub fn scopes(&self) -> Vec<ScopeId> {
+        self.payers.iter().map(|payer| payer.scope).collect()
+    }
+}
+
+impl Payer {
+    fn of(purse: &Purse) -> Self {
+        Self {
+            scope: purse.scope,
+            debt: purse.terms.hard.then_some(purse.terms.debt),
+        }
+    }
 }
 
 /// Why there is no money.
@@ -93,7 +118,7 @@ impl Cover {
             .ok()
             .filter(|missing| *missing > NanoUsd::ZERO)
             .map(|amount| Wanted {
-                scopes: self.scopes(),
+                payers: self.purses.iter().map(Payer::of).collect(),
                 amount,
                 wait_ms: self.wait_ms(),
             }))
@@ -103,6 +128,17 @@ impl Cover {
     pub fn add(&mut self, hold: Hold, amount: NanoUsd) {
         self.hold.join(hold);
         self.held = NanoUsd(self.held.0.saturating_add(amount.0));
+    }
+
+    /// It is owed.
+    pub fn owe(&mut self, amount: NanoUsd) {
+        self.owed = NanoUsd(self.owed.0.saturating_add(amount.0));
+    }
+
+    /// Less is enough: what is to be released.
+    pub fn shrink_to(&mut self, amount: NanoUsd) -> Vec<Part> {
+        self.held = self.held.min(amount);
+        self.hold.shrink_to(amount)
     }
 
     /// The most patient of them: the others lose nothing by it.

@@ -134,8 +134,8 @@ impl Keeper {
 
     /// What is owed, uncovered by any lease.
     pub fn exposure(&self) -> NanoUsd {
-        let sum = self.owed.values().map(|owed| u128::from(owed.0)).sum();
-        NanoUsd(u64::try_from::<u128>(sum).unwrap_or(u64::MAX))
+        let sum: u128 = self.owed.values().map(|owed| u128::from(owed.0)).sum();
+        NanoUsd(u64::try_from(sum).unwrap_or(u64::MAX))
     }
 
     /// Holds what is wanted. None: the request waits, and [`Keeper::arrived`] or [`Keeper::tick`] tells what became of it.
@@ -165,12 +165,7 @@ impl Keeper {
     }
 
     /// Holds what is wanted now or not at all: for an attempt, which cannot wait.
-    pub fn raise(
-        &mut self,
-        rows: &mut impl Rows,
-        wanted: &Wanted,
-        now: Millis,
-    ) -> Outcome {
+    pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
         match self.take(rows, wanted, now) {
             Ok(hold) => Outcome::Held(hold),
             Err(scope) if self.is_away(now) => self.owe_or_refuse(wanted, scope),
@@ -369,12 +364,11 @@ impl Keeper {
         loop {
             match taking.next_step() {
                 TakingStep::Take { scope, amount } => {
-                    let (slot, (result, standing)) = rows.change(scope, |row| {
-                        match row.take(amount, now) {
+                    let (slot, (result, standing)) =
+                        rows.change(scope, |row| match row.take(amount, now) {
                             Ok(taken) => (taken.row, (Ok((row.lease, taken.ask)), row.standing)),
                             Err(short) => (row, (Err(short), row.standing)),
-                        }
-                    });
+                        });
                     self.standings.insert(scope, standing);
                     self.took(&mut taking, scope, slot, result, now);
                 }
@@ -462,7 +456,8 @@ impl Keeper {
             });
             self.give_back(back);
         }
-        self.mine.retain(|_, used_at| !now.is_over(*used_at, MINE_MS));
+        self.mine
+            .retain(|_, used_at| !now.is_over(*used_at, MINE_MS));
     }
 
     fn give_up(&mut self, rows: &mut impl Rows, scope: ScopeId, now: Millis) {

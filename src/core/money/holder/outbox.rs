@@ -175,6 +175,11 @@ impl Outbox {
             && self.wants.is_empty()
     }
 
+    /// The report that came last and is in no batch yet.
+    pub fn newest(&self) -> Option<&Usage> {
+        self.usage.back()
+    }
+
     /// Requests that ended and are not in a batch yet: what a service that is away lets grow.
     pub fn backlog(&self) -> usize {
         self.usage.len()
