@@ -96,11 +96,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_in_each_of_its_headers() {
-        let mut config = Gateway {
-            keys: vec![key("sk-tg-a"), key("sk-tg-b"), key("sk-tg-off")],
-            ..Gateway::default()
-        };
-        config.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+        let keys = [key("sk-tg-a"), key("sk-tg-b"), key("sk-tg-off")];
         let long = "x".repeat(KEY_BYTES_MAX + 1);
         for (headers, want) in [
             (vec![("authorization", "Bearer sk-tg-a")], Ok("sk-tg-a")),
@@ -129,12 +125,26 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
                 .collect();
-            let got = identify(&config, Head(&pairs));
-            let got = got
-                .as_ref()
-                .map(|at| config.keys[*at].name.as_str())
-                .map_err(|refusal| refusal.code);
+            let got = hash_of(Head(&pairs)).and_then(|hash| {
+                let found = keys.iter().find(|key| key.sha256.as_bytes() == hash);
+                let found = found.ok_or_else(Refusal::invalid_key)?;
+                admit(found, Timestamp(0)).map(|()| found.name.as_str())
+            });
+            let got = got.map_err(|refusal| refusal.code);
             assert_eq!(got, want, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_refused_from_the_second_on_at_which_it_expires() {
+        let key = Key {
+            expires: Some(100),
+            ..Key::default()
+        };
+        for (millis, want) in [(99_999, Ok(())), (100_000, Err("expired_api_key"))] {
+            let now = Timestamp(millis * 1_000_000);
+            let got = admit(&key, now).map_err(|refusal| refusal.code);
+            assert_eq!(got, want, "{millis}");
         }
     }
 }

@@ -42,10 +42,9 @@ pub fn used(exchange: &Exchange) -> (Usage, UsageSource) {
     let answered = Tokens(by_four(progress.text_bytes).max(progress.content_events));
     if let Some(usage) = progress.usage {
         // Some tell one token at the start and the rest at the end, which has not come.
-        let short = usage.output.plus(usage.reasoning) < answered;
-        if progress.ending != Ending::Complete && short {
+        if progress.ending != Ending::Complete && usage.answer() < answered {
             let usage = Usage {
-                output: answered,
+                output: Tokens(answered.0.saturating_sub(usage.audio_output.0)),
                 reasoning: Tokens(0),
                 ..usage
             };

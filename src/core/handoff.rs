@@ -9,11 +9,11 @@ use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::money::cover::{Cover, Wanted};
-use crate::refusal::Refusal;
 use crate::price::Most;
+use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request, UsageEvent};
 use crate::tokens::Count;
-use crate::units::{NanoUsd, Timestamp};
+use crate::units::{NanoUsd, Timestamp, Tokens};
 use crate::usage::Usage;
 
 /// A body up to this size is kept for the attempts; a larger one is read again from Envoy, since the
@@ -227,7 +227,7 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.usage);
+        self.usage = Some(report.classes());
         self.suspect = report.suspect;
     }
 }
@@ -258,6 +258,7 @@ impl Exchange {
         let prompt = Usage {
             output: Tokens(0),
             reasoning: Tokens(0),
+            audio_output: Tokens(0),
             ..*usage
         };
         let most = Most {

@@ -10,7 +10,7 @@ use crate::gateway::Known;
 use crate::handoff::{End, Ending, Exchange, Failure};
 use crate::metrics::{Metric, Sample, Series, Who};
 use crate::request::Reply;
-use crate::units::{NanoUsd, Timestamp, Tokens};
+use crate::units::{NanoUsd, Timestamp};
 use crate::usage::{Usage, UsageSource};
 
 /// How a request ended, seen from outside.
@@ -260,12 +260,7 @@ fn tried(exchange: &Exchange) -> Vec<Tried<'_>> {
 
 fn speed(usage: Usage, first_token_ms: Option<u64>, duration_ms: u64) -> Option<u64> {
     let spent_ms = duration_ms.checked_sub(first_token_ms?)?;
-    usage
-        .output
-        .plus(usage.reasoning)
-        .0
-        .checked_mul(1_000)?
-        .checked_div(spent_ms)
+    usage.answer().0.checked_mul(1_000)?.checked_div(spent_ms)
 }
 
 fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample> {

@@ -392,13 +392,13 @@ mod tests {
             assert_eq!((request.model.as_str(), request.reply), ("small", reply));
             let written = request
                 .splice
-                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked)
+                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked, None)
                 .unwrap();
             assert_eq!(String::from_utf8(written).unwrap(), want);
             assert_eq!(
                 request
                     .splice
-                    .length(body.len(), "gpt-x", StreamUsage::Asked),
+                    .length(body.len(), "gpt-x", StreamUsage::Asked, None),
                 want.len()
             );
         }
@@ -411,13 +411,13 @@ mod tests {
         assert_eq!(
             request
                 .splice
-                .write(body.as_bytes(), "small", StreamUsage::Asked),
+                .write(body.as_bytes(), "small", StreamUsage::Asked, None),
             None
         );
         assert_eq!(
             request
                 .splice
-                .length(body.len(), "small", StreamUsage::Asked),
+                .length(body.len(), "small", StreamUsage::Asked, None),
             body.len()
         );
     }
@@ -428,7 +428,7 @@ mod tests {
         let request = parsed(body).unwrap();
         let written = request
             .splice
-            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked)
+            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked, None)
             .unwrap();
         assert_eq!(
             String::from_utf8(written.clone()).unwrap(),
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(
             request
                 .splice
-                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked),
+                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked, None),
             written.len()
         );
     }
@@ -525,8 +525,8 @@ mod tests {
         #[test]
         fn no_body_panics_and_lengths_are_true(body in prop::collection::vec(any::<u8>(), 0..200), model in ".{0,20}") {
             if let Ok(request) = parse(&body, Streams::OnRequest, UsageOption::StreamOptions) {
-                let written = request.splice.write(&body, &model, StreamUsage::Asked).unwrap_or_else(|| body.clone());
-                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked));
+                let written = request.splice.write(&body, &model, StreamUsage::Asked, None).unwrap_or_else(|| body.clone());
+                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked, None));
             }
         }
 
@@ -534,11 +534,67 @@ mod tests {
         fn what_is_written_says_the_new_model(extra in "[a-z\"\\\\:,{}\\[\\]0-9 ]{0,30}", stream in any::<bool>()) {
             let body = serde_json::json!({"extra": extra, "model": "old", "stream": stream}).to_string();
             let request = parsed(&body).unwrap();
-            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked).unwrap();
+            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked, None).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
             prop_assert_eq!(value["model"].as_str(), Some("new"));
             prop_assert_eq!(value["extra"].as_str(), Some(extra.as_str()));
             prop_assert_eq!(value["stream_options"]["include_usage"].as_bool(), stream.then_some(true));
+        }
+    }
+
+    #[test]
+    fn a_cap_is_put_in_where_the_caller_wrote_none() {
+        let cap = Cap {
+            field: "max_completion_tokens",
+            tokens: Tokens(100),
+        };
+        for (body, want, wishes) in [
+            (
+                r#"{"model":"small"}"#,
+                r#"{"max_completion_tokens":100,"model":"gpt-x"}"#,
+                (None, 1),
+            ),
+            (
+                r#" { "model":"small","max_tokens":null,"n":3}"#,
+                r#" { "model":"gpt-x","max_tokens":100,"n":3}"#,
+                (None, 3),
+            ),
+            (
+                r#"{"stream":true,"model":"small"}"#,
+                r#"{"max_completion_tokens":100,"stream_options":{"include_usage":true},"stream":true,"model":"gpt-x"}"#,
+                (None, 1),
+            ),
+        ] {
+            let request = parsed(body).unwrap();
+            assert_eq!(
+                (request.wishes.cap.map(|cap| cap.0), request.wishes.choices),
+                wishes
+            );
+            let splice = &request.splice;
+            let written = splice.write(body.as_bytes(), "gpt-x", StreamUsage::Asked, Some(cap));
+            assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
+            let length = splice.length(body.len(), "gpt-x", StreamUsage::Asked, Some(cap));
+            assert_eq!(length, want.len());
+        }
+    }
+
+    #[test]
+    fn the_largest_cap_counts_and_a_cap_is_a_whole_number() {
+        for (fields, want) in [
+            (r#""max_tokens":5,"max_completion_tokens":7"#, Ok(7)),
+            (r#""max_output_tokens":9,"max_tokens":null"#, Ok(9)),
+            (r#""max_tokens":-1"#, Err("invalid_type")),
+            (r#""max_tokens":1.5"#, Err("invalid_type")),
+            (r#""max_tokens":"5""#, Err("invalid_type")),
+            (r#""max_tokens":1,"n":1e9"#, Err("invalid_type")),
+            (r#""max_tokens":1,"n":4096"#, Err("invalid_type")),
+            (r#""max_tokens":99999999999999999999"#, Err("invalid_type")),
+        ] {
+            let request = parsed(&format!(r#"{{"model":"small",{fields}}}"#));
+            let got = request
+                .map(|request| request.wishes.cap.unwrap().0)
+                .map_err(|refusal| refusal.code);
+            assert_eq!(got, want, "{fields}");
         }
     }
 }

@@ -6,16 +6,16 @@ use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
-use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::gateway::uncovered;
 use tollgate_core::handoff::Exchange;
+use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::refusal::Refusal;
-use tollgate_core::units::Timestamp;
 use tollgate_core::sse;
+use tollgate_core::units::Timestamp;
 
-use crate::callbacks::{self, Action};
 use crate::bank;
+use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
 
@@ -156,7 +156,9 @@ impl callbacks::Stream for Stream {
             Ok(()) => Action::Continue,
             Err(refusal) => {
                 let action = refuse(&refusal);
-                if let Some(Ok(mut shared)) = self.shared.as_ref().map(|shared| shared.try_borrow_mut()) {
+                if let Some(Ok(mut shared)) =
+                    self.shared.as_ref().map(|shared| shared.try_borrow_mut())
+                {
                     shared.exchange.refused = Some(refusal);
                 }
                 action

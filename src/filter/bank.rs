@@ -171,7 +171,12 @@ pub(crate) fn leave(request: Context) {
 }
 
 /// Reports a request that begins; it hears [`News::Opened`] when that is durable.
-pub(crate) fn open(open: Open, request: Context, patience_ms: u64, now: Timestamp) -> Option<OpenId> {
+pub(crate) fn open(
+    open: Open,
+    request: Context,
+    patience_ms: u64,
+    now: Timestamp,
+) -> Option<OpenId> {
     with(|bank| {
         let now = millis(now);
         let id = bank.keeper.open(open)?;
@@ -216,7 +221,12 @@ pub(crate) fn tell(tell: impl Fn(Context, News)) {
 }
 
 /// The answer to a call.
-pub(crate) fn answered(token: u32, message: &[u8], callers: &mut Callers, now: Timestamp) -> Option<Commons> {
+pub(crate) fn answered(
+    token: u32,
+    message: &[u8],
+    callers: &mut Callers,
+    now: Timestamp,
+) -> Option<Commons> {
     with(|bank| bank.answered(token, message, callers, now)).flatten()
 }
 
@@ -276,7 +286,10 @@ impl Bank {
         let at = millis(now);
         self.begin(plugin, at);
         let told = self.keeper.tick(&mut self.rows, at);
-        self.news.extend(told.into_iter().map(|(ticket, outcome)| (ticket, News::Money(outcome))));
+        self.news.extend(
+            told.into_iter()
+                .map(|(ticket, outcome)| (ticket, News::Money(outcome))),
+        );
         let Bank { opening, news, .. } = self;
         opening.retain(|(request, _, until)| {
             let late = at >= *until;
@@ -411,18 +424,28 @@ impl Bank {
     }
 
     fn synced(&mut self, stream: StreamId, message: &[u8], now: Millis) {
-        let answer = decode::<proto::SyncReply>("SyncReply", message)
-            .and_then(Answer::try_from);
+        let answer = decode::<proto::SyncReply>("SyncReply", message).and_then(Answer::try_from);
         let answer = match answer {
             Ok(answer) => answer,
             Err(unreadable) => {
-                host::log(Level::Error, &format!("tollgate: the budget service answers what cannot be read: {unreadable}"));
+                host::log(
+                    Level::Error,
+                    &format!(
+                        "tollgate: the budget service answers what cannot be read: {unreadable}"
+                    ),
+                );
                 return;
             }
         };
-        let own = self.keeper.outbox().filter(|outbox| outbox.stream() == stream);
+        let own = self
+            .keeper
+            .outbox()
+            .filter(|outbox| outbox.stream() == stream);
         let is_own = own.is_some();
-        let adopted = self.adopted.iter_mut().find(|outbox| outbox.stream() == stream);
+        let adopted = self
+            .adopted
+            .iter_mut()
+            .find(|outbox| outbox.stream() == stream);
         let Some(outbox) = own.or(adopted) else {
             return;
         };
@@ -435,7 +458,12 @@ impl Bank {
                 if let Some(line) = self.line.as_mut().filter(|_| is_own) {
                     line.answered(bookmark);
                 }
-                let opened: Vec<u64> = arrival.answered.opens.iter().map(|open| open.number).collect();
+                let opened: Vec<u64> = arrival
+                    .answered
+                    .opens
+                    .iter()
+                    .map(|open| open.number)
+                    .collect();
                 self.opening.retain(|(request, id, _)| {
                     let durable = opened.contains(&id.number);
                     if durable {
@@ -445,19 +473,30 @@ impl Bank {
                 });
                 let told = self.keeper.arrived(&mut self.rows, arrival, now);
                 let told = told.into_iter();
-                self.news.extend(told.map(|(ticket, outcome)| (ticket, News::Money(outcome))));
+                self.news
+                    .extend(told.map(|(ticket, outcome)| (ticket, News::Money(outcome))));
                 if let Some(plugin) = self.plugin {
                     self.send_if_urgent(plugin, now);
                 }
             }
             Err(refusal) => {
-                host::log(Level::Error, &format!("tollgate: the budget service refuses a batch: {refusal:?}; it is kept and sent again"));
+                host::log(
+                    Level::Error,
+                    &format!(
+                        "tollgate: the budget service refuses a batch: {refusal:?}; it is kept and sent again"
+                    ),
+                );
                 outbox.on_refusal(answer.seq, refusal);
             }
         }
     }
 
-    fn watched(&mut self, message: &[u8], callers: &mut Callers, now: Timestamp) -> Option<Commons> {
+    fn watched(
+        &mut self,
+        message: &[u8],
+        callers: &mut Callers,
+        now: Timestamp,
+    ) -> Option<Commons> {
         let reply: proto::WatchReply = decode("WatchReply", message).ok()?;
         self.revision = reply.revision;
         if reply.reset {

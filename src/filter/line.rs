@@ -159,7 +159,11 @@ impl Line {
         if let Some(last) = batch.usage.last() {
             self.batched = last.number.0;
         }
-        let mut value = bytes([bookmark.answered.0, bookmark.last_record.0, bookmark.last_open]);
+        let mut value = bytes([
+            bookmark.answered.0,
+            bookmark.last_record.0,
+            bookmark.last_open,
+        ]);
         value.extend_from_slice(message);
         let _ = shared::write(&batch_key(self.stream), &value);
     }
@@ -167,7 +171,11 @@ impl Line {
     /// The batch was answered. This is written before what the answer brought is used: a batch that is sent again gets
     /// the same answer again, and money must not land twice.
     pub(crate) fn answered(&mut self, bookmark: Bookmark) {
-        let value = bytes([bookmark.answered.0, bookmark.last_record.0, bookmark.last_open]);
+        let value = bytes([
+            bookmark.answered.0,
+            bookmark.last_record.0,
+            bookmark.last_open,
+        ]);
         let _ = shared::write(&batch_key(self.stream), &value);
     }
 
@@ -222,7 +230,10 @@ fn adopt(incarnation: Incarnation, stream: StreamId) -> Outbox {
             last_open,
         };
         let message = read.value.get(24..).unwrap_or_default();
-        (bookmark, decode_batch(message).ok().filter(|_| !message.is_empty()))
+        (
+            bookmark,
+            decode_batch(message).ok().filter(|_| !message.is_empty()),
+        )
     });
     let first = bookmark.last_record.0;
     let mut outbox = Outbox::resume(incarnation, stream, bookmark, batch);

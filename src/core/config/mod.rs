@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::Tokens;
+
 pub use crate::dialect::Dialect;
 pub use crate::price::Price;
 pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
@@ -115,6 +117,9 @@ pub struct Target {
     /// What it costs; none is known where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// How long an answer may be; as the catalogue knows it where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<Tokens>,
 }
 
 /// What is told about requests.

@@ -192,6 +192,7 @@ mod tests {
     use crate::config::Terms;
     use crate::money::ids::Millis;
 
+    #[derive(Debug)]
     struct At(u64, Action);
 
     impl Standings for At {

@@ -9,8 +9,8 @@ use tollgate_core::units::{NanoUsd, Timestamp};
 
 use super::{Completeness, Stream};
 use crate::bank;
-use crate::host::call::Context;
 use crate::host;
+use crate::host::call::Context;
 
 impl Stream {
     /// The request is over, whatever became of it.

@@ -70,7 +70,15 @@ pub(crate) fn swap(key: &str, value: &[u8], read: &Read) -> Result<bool> {
 
 fn set(key: &str, value: &[u8], version: u32) -> u32 {
     // SAFETY: key and value are valid for reading.
-    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) }
+    unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        )
+    }
 }
 
 /// Changes a value until the change is the next one; `change` gives the new value, or none to leave it, and what it
