@@ -147,8 +147,8 @@ pub fn of_answered<'a>(
 pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>, Vec<Sample>) {
     let (usage, source) = used(exchange);
     let last = exchange.last();
-    let price = last.and_then(|(_, target, _)| target.price);
-    let cost = price.map(|price| price.cost(&usage));
+    let price = last.and_then(|(_, target, _)| target.price.as_ref());
+    let cost = price.map(|price| price.cost(&usage, 1));
     let accepted = matches!(last, Some((tried, ..)) if matches!(tried.end, End::Accepted { .. }));
     let first_token_ms = exchange
         .progress
@@ -237,10 +237,9 @@ fn used(exchange: &Exchange) -> (Usage, UsageSource) {
     let answered = Tokens(by_four(progress.text_bytes).max(progress.content_events));
     if let Some(usage) = progress.usage {
         // Some tell one token at the start and the rest at the end, which has not come.
-        let short = usage.output.plus(usage.reasoning) < answered;
-        if progress.ending != Ending::Complete && short {
+        if progress.ending != Ending::Complete && usage.answer() < answered {
             let usage = Usage {
-                output: answered,
+                output: Tokens(answered.0.saturating_sub(usage.audio_output.0)),
                 reasoning: Tokens(0),
                 ..usage
             };
@@ -261,12 +260,7 @@ fn used(exchange: &Exchange) -> (Usage, UsageSource) {
 
 fn speed(usage: Usage, first_token_ms: Option<u64>, duration_ms: u64) -> Option<u64> {
     let spent_ms = duration_ms.checked_sub(first_token_ms?)?;
-    usage
-        .output
-        .plus(usage.reasoning)
-        .0
-        .checked_mul(1_000)?
-        .checked_div(spent_ms)
+    usage.answer().0.checked_mul(1_000)?.checked_div(spent_ms)
 }
 
 fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample> {

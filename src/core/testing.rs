@@ -7,6 +7,7 @@ use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Targ
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
+use crate::price::Rates;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 
@@ -54,12 +55,14 @@ pub(crate) fn config() -> Gateway {
 }
 
 fn price() -> Price {
-    Price {
+    let rates = Rates {
         input: PricePerMillion(NanoUsd(1_000_000_000)),
         output: PricePerMillion(NanoUsd(2_000_000_000)),
-        cached_input: None,
-        cache_write: None,
-        reasoning: None,
+        ..Rates::default()
+    };
+    Price {
+        rates,
+        ..Price::default()
     }
 }
 

@@ -10,6 +10,7 @@ use super::node::Node;
 use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
 use super::{Commons, Gateway, Model, Price, Target, Telemetry, suggest};
+use crate::price::Rates;
 
 mod key;
 mod name;
@@ -255,7 +256,7 @@ fn target(
     };
     let model = model?;
     let full_name = format!("{}/{model}", provider.value);
-    let price = chains.prices.get(full_name.as_str()).copied();
+    let price = chains.prices.get(full_name.as_str()).cloned();
     chains.targets.insert(full_name);
     Some(Target {
         provider: *position,
@@ -295,12 +296,17 @@ fn prices<'written>(
         let output = must(&body.value.output, "output", place, fix, problems);
         if let (Some(input), Some(output)) = (input, output) {
             let optional = |given: &Given<_>| given.written().map(|written| written.value);
-            let price = Price {
+            let rates = Rates {
                 input: input.value,
                 output: output.value,
                 cached_input: optional(&body.value.cached_input),
                 cache_write: optional(&body.value.cache_write),
                 reasoning: optional(&body.value.reasoning),
+                ..Rates::default()
+            };
+            let price = Price {
+                rates,
+                ..Price::default()
             };
             prices.insert(named.name.value.as_str(), price);
         }
