@@ -188,10 +188,14 @@ fn what_is_written_is_what_is_used() {
     );
     let targets = || gateway.models.iter().flat_map(|model| &model.targets);
     assert!(targets().all(|target| target.price.is_some()));
-    let price = targets().next().and_then(|target| target.price).unwrap();
-    assert_eq!(price.input.0.to_string(), "$3");
+    let price = targets()
+        .next()
+        .and_then(|target| target.price.clone())
+        .unwrap();
+    assert_eq!(price.rates.input.0.to_string(), "$3");
     assert_eq!(
         price
+            .rates
             .cached_input
             .map(|price| price.0.to_string())
             .as_deref(),
