@@ -10,6 +10,7 @@ pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches,
 pub mod check;
 pub mod deploy;
 pub mod identity;
+pub mod moment;
 pub mod node;
 pub mod problem;
 pub mod raw;

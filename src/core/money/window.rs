@@ -138,7 +138,7 @@ fn month_of(days: i64) -> i64 {
 }
 
 /// The first day of a month, the reverse of [`month_of`].
-fn first_of_month(month: i64) -> i64 {
+pub(crate) fn first_of_month(month: i64) -> i64 {
     let from_march = month.saturating_sub(2);
     let year = from_march.div_euclid(12);
     let month = from_march.rem_euclid(12);

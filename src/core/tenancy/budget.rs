@@ -21,7 +21,7 @@ pub struct Budget {
     pub max: NanoUsd,
     /// How often it begins anew.
     pub window: Period,
-    /// By whose wall clock, as the IANA calls it.
+    /// By whose wall clock, as the IANA calls it; a total's is UTC.
     pub time_zone: String,
     /// Whether it binds.
     pub mode: Mode,
@@ -129,12 +129,8 @@ pub fn budget_id(scope: &str, budget: &Budget) -> BudgetId {
         Period::Month => "month",
         Period::Total => "total",
     };
-    // A total is the same on every wall clock.
-    let zone = match budget.window {
-        Period::Total => "",
-        Period::Day | Period::Week | Period::Month => budget.time_zone.as_str(),
-    };
-    let name = format!("{scope}\n{period}\n{zone}\n{}", budget.name);
+    let (zone, name) = (&budget.time_zone, &budget.name);
+    let name = format!("{scope}\n{period}\n{zone}\n{name}");
     let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
     BudgetId(u64::from_le_bytes(
         digest.first_chunk().copied().unwrap_or_default(),

@@ -8,6 +8,7 @@ mod budget;
 mod common;
 mod directory;
 mod entity;
+pub mod form;
 mod hash;
 mod journal;
 mod plan;

@@ -64,7 +64,84 @@ fn entity() -> impl Strategy<Value = Entity> {
     prop_oneof![6 => tenants, 1 => commons, 1 => switch]
 }
 
+/// What can be written of a tenant.
+fn form() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::json;
+    let dollars =
+        || (0_u64..5_000_000).prop_map(|mills| format!("{}.{:03}", mills / 1_000, mills % 1_000));
+    let window = || prop::sample::select(vec!["day", "week", "month", "total"]);
+    let short = (dollars(), window(), any::<bool>()).prop_map(|(max, window, clock)| {
+        let mut form = json!({"max_budget": max, "budget_duration": window});
+        if clock && window != "total" {
+            form["time_zone"] = json!("America/New_York");
+        }
+        form
+    });
+    let hard = (dollars(), window(), 1_u64..60_000, 0_u32..100).prop_map(|(max, window, wait, tokens)| {
+        json!({
+            "name": "one", "max": max, "window": window, "refuse_with": 402, "strict_records": true,
+            "when_tight": format!("wait {wait}ms"), "charge_on_disconnect": format!("seen_plus {tokens}"),
+            "when_unreachable": {"debt": max}, "steps": {"40": "warn", "95": "refuse"},
+        })
+    });
+    let soft = (dollars(), window()).prop_map(|(max, window)| {
+        json!({"name": "soft", "max": max, "window": window, "mode": "soft", "downgrade_to": "small"})
+    });
+    let audit = dollars()
+        .prop_map(|max| json!({"max": max, "window": "week", "mode": "audit", "overflow": "10%"}));
+    let list = (
+        prop::option::of(hard),
+        prop::option::of(soft),
+        prop::option::of(audit),
+    );
+    (prop::option::of(short), list, any::<bool>()).prop_map(|(short, (hard, soft, audit), more)| {
+        let mut form = short.unwrap_or_else(|| json!({}));
+        let list: Vec<_> = [hard, soft, audit].into_iter().flatten().collect();
+        // Without a budget in short there may be the same window only by another name.
+        let clash = form["budget_duration"] == "week";
+        let list: Vec<_> = list
+            .into_iter()
+            .filter(|it| !clash || it["mode"] != "audit")
+            .collect();
+        form["budgets"] = json!(list);
+        if more {
+            form["rpm_limit"] = json!(7);
+            form["burst"] = json!("200%");
+            form["models"] = json!(["small"]);
+            form["tags"] = json!(["a", "b"]);
+            form["expires"] = json!("2030-01-31T18:00:00Z");
+            form["user"] = json!("alice");
+            form["disabled"] = json!(true);
+        }
+        form
+    })
+}
+
+fn read(form: &serde_json::Value) -> Tenant {
+    let known = crate::config::check::Known::default();
+    let (_, tenant) = crate::config::check::read_tenant(Level::Key, &form.into(), &known).unwrap();
+    tenant
+}
+
 proptest! {
+    #[test]
+    fn what_is_shown_can_be_written(form in form()) {
+        let tenant = read(&form);
+        let shown = serde_json::Value::Object(form::tenant(&tenant));
+        let again = read(&shown);
+        let sorted = |tenant: &Tenant| {
+            let mut budgets = tenant.budgets.clone();
+            budgets.sort_by_key(|budget| (budget.window, budget.name.clone()));
+            Tenant { budgets, ..tenant.clone() }
+        };
+        prop_assert_eq!(sorted(&again), sorted(&tenant));
+        prop_assert_eq!(serde_json::Value::Object(form::tenant(&again)), shown);
+        // And a store keeps it.
+        let entity = Entity::Tenant(Level::Key, "k".to_owned(), Some(Box::new(tenant)));
+        let body = entity.body();
+        prop_assert_eq!(Entity::read(entity.kind(), "k", body.as_deref()).unwrap(), entity);
+    }
+
     #[test]
     fn step_by_step_is_the_same_as_all_at_once(entities in prop::collection::vec(entity(), 0..40)) {
         let mut stepwise = Directory::default();
