@@ -32,7 +32,7 @@ pub fn tenant(tenant: &Tenant) -> Map<String, Value> {
         "tags",
         (!tenant.tags.is_empty()).then(|| json!(tenant.tags)),
     );
-    put("disabled", tenant.disabled.then(|| json!(true)));
+    put("disabled", tenant.disabled.then_some(json!(true)));
     put("expires", tenant.expires.map(|at| json!(moment::show(at))));
     form.extend(money(&tenant.budgets, tenant.limits));
     form
