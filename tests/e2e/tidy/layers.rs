@@ -27,7 +27,7 @@ const CORE_FORBIDDEN: &[(&str, &str)] = &[
 const CRATE_LAYERS: &[(&str, &[&str])] = &[
     ("src/tokens", &[]),
     ("src/core", &["tollgate-tokens"]),
-    ("src/wire", &[]),
+    ("src/wire", &["tollgate-core"]),
     (
         "src/filter",
         &["tollgate-core", "tollgate-wire", "tollgate-tokens"],

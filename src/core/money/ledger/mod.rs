@@ -104,6 +104,9 @@ pub fn apply(
         for charge in &usage.charges {
             evidence::charge(&mut draft, batch.incarnation, *charge)?;
         }
+        for debt in &usage.debts {
+            evidence::owe(&mut draft, batch.incarnation, *debt)?;
+        }
         let closed = usage.closes.map(|open| (batch.incarnation, open));
         draft.changes.closed.extend(closed);
         draft.changes.records.push(Record {
