@@ -29,6 +29,7 @@ pub mod record;
 pub mod refusal;
 pub mod request;
 pub mod sse;
+pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

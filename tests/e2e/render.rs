@@ -72,6 +72,7 @@ fn everything() -> Checked {
             access_log: AccessLog::File(PathBuf::from("/dev/null")),
             upstreams: upstreams.map(upstream).to_vec(),
         },
+        tenants: Vec::new(),
     }
 }
 

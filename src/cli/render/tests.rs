@@ -56,6 +56,7 @@ fn example() -> Checked {
                 },
             ],
         },
+        tenants: Vec::new(),
     }
 }
 

@@ -106,6 +106,7 @@ mod tests {
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
             },
+            tenants: Vec::new(),
         }
     }
 

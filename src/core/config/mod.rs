@@ -7,11 +7,12 @@ use crate::units::Tokens;
 
 pub use crate::dialect::Dialect;
 pub use crate::price::Price;
-pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
 
 pub mod check;
 pub mod deploy;
 pub mod identity;
+pub mod moment;
 pub mod node;
 pub mod problem;
 pub mod raw;

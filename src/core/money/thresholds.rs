@@ -1,9 +1,14 @@
 //! The steps on the way to a limit: what happens at 50, 75, 80, 90 and 100 percent of a budget.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::{MoneyOverflow, NanoUsd};
 
 /// What a step asks for, from the mildest to the strictest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing yet.
     #[default]
@@ -40,7 +45,7 @@ impl Action {
 }
 
 /// From this share of the limit on, this happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Percent of the limit.
     pub percent: u32,

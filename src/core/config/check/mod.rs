@@ -9,13 +9,21 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
-use super::{Commons, Gateway, Model, Price, Target, Telemetry, suggest};
+use super::{Gateway, Model, Price, Target, Telemetry, suggest};
 use crate::price::Rates;
+use crate::tenancy::{Directory, Entity};
 
+mod alone;
 mod key;
+mod money;
 mod name;
 mod port;
 mod provider;
+mod tenant;
+pub mod zones;
+
+pub use alone::{read_common, read_name, read_tenant};
+pub use tenant::Known;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
@@ -35,7 +43,8 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
     let models = models(written, &mut problems);
-    let keys = key::check(written, &mut problems);
+    let tenants = tenant::check(written, &mut problems);
+    let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
         body_bytes_max: listen.map_or(BODY_BYTES, |listen| listen.max_body.value_or(BODY_BYTES)),
@@ -44,8 +53,8 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         }),
         providers,
         models,
-        keys,
-        commons: Commons::default(),
+        keys: directory.keys().collect(),
+        commons: directory.commons(),
         budget_service: None,
         telemetry: telemetry(written),
     };
@@ -60,11 +69,27 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         return Ok(Checked {
             gateway,
             deployment,
+            tenants,
         });
     }
     problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));
     problems.dedup();
     Err(problems)
+}
+
+/// What follows from the tenants; those with mistakes are not judged again.
+fn directory(tenants: &[Entity], problems: &mut Problems) -> Directory {
+    let mut directory = Directory::default();
+    for entity in tenants {
+        if let Err(conflict) = directory.apply(entity.clone(), 0)
+            && problems.all.is_empty()
+        {
+            let found = format!("`{}`: {conflict}", entity.id());
+            let place = Place::root(0);
+            problems.push(place.problem(found, "choose another name"));
+        }
+    }
+    directory
 }
 
 fn telemetry(written: &raw::Config) -> Telemetry {
