@@ -12,6 +12,7 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod catalogue;
 pub mod config;
 pub mod dialect;
 pub mod endpoint;
