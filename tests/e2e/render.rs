@@ -91,7 +91,7 @@ fn target(provider: usize) -> Target {
     Target {
         provider,
         model: "m".to_owned(),
-        price: None,
+        ..Target::default()
     }
 }
 

@@ -92,6 +92,24 @@ pub enum Capability {
     WebSearch,
 }
 
+impl Capability {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::ParallelTools => "parallel_tools",
+            Self::Vision => "vision",
+            Self::Schema => "schema",
+            Self::Reasoning => "reasoning",
+            Self::AudioInput => "audio_input",
+            Self::AudioOutput => "audio_output",
+            Self::Documents => "documents",
+            Self::PromptCache => "prompt_cache",
+            Self::WebSearch => "web_search",
+        }
+    }
+}
+
 /// A model that was found, and how surely it is the one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
@@ -127,7 +145,15 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// The file that belongs to this version. Only native programs refer to it, so it is not in the filter.
+const SHIPPED: &str = include_str!("models.jsonl");
+
 impl Catalogue {
+    /// What belongs to this version.
+    pub fn shipped() -> Result<Self, Malformed> {
+        Self::parse(SHIPPED)
+    }
+
     /// Reads the file. Every line must be understood: a price that was passed over would be a price of nothing.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let mut lines = text.lines().zip(1..);
@@ -182,6 +208,8 @@ impl Listed {
     /// What it costs at a moment. Before the first known date: the first that is known.
     pub fn price_at(&self, now: Timestamp) -> Option<&Price> {
         let holds = self.prices.iter().rev().find(|dated| dated.from <= now);
-        holds.or(self.prices.first()).map(|dated| &dated.price)
+        holds
+            .or_else(|| self.prices.first())
+            .map(|dated| &dated.price)
     }
 }

@@ -3,10 +3,8 @@ use crate::money::window::start_of_day;
 use crate::units::NanoUsd;
 use crate::usage::Usage;
 
-const FILE: &str = include_str!("models.jsonl");
-
 fn catalogue() -> Catalogue {
-    Catalogue::parse(FILE).unwrap_or_else(|malformed| panic!("{malformed}"))
+    Catalogue::shipped().unwrap_or_else(|malformed| panic!("{malformed}"))
 }
 
 /// Dollars for a million prompt tokens and a million answered ones, on a day.
