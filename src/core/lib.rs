@@ -14,6 +14,7 @@ pub mod attempt;
 pub mod auth;
 pub mod bill;
 pub mod callers;
+pub mod catalogue;
 pub mod config;
 pub mod dialect;
 pub mod endpoint;

@@ -28,7 +28,7 @@ pub(crate) fn config() -> Gateway {
         provider,
         model: model.to_owned(),
         price: Some(price()),
-        max_output: None,
+        ..Target::default()
     };
     let key = |secret: &str, models: Option<Vec<String>>| Key {
         sha256: String::from_utf8(auth::hash(secret.as_bytes()).to_vec()).unwrap(),

@@ -92,7 +92,7 @@ fn target(provider: usize) -> Target {
     Target {
         provider,
         model: "m".to_owned(),
-        price: None,
+        ..Target::default()
     }
 }
 

@@ -21,7 +21,7 @@ fn example() -> Checked {
     let target = |provider| Target {
         provider,
         model: "m".to_owned(),
-        price: None,
+        ..Target::default()
     };
     Checked {
         gateway: Gateway {

@@ -8,7 +8,15 @@ const CORE_LAYERS: &[&[&str]] = &[
     &["units", "ids", "money"],
     &["sse", "eventstream", "json_tap", "head", "trace"],
     &[
-        "refusal", "usage", "price", "request", "endpoint", "dialect", "tokens", "config",
+        "refusal",
+        "usage",
+        "price",
+        "catalogue",
+        "request",
+        "endpoint",
+        "dialect",
+        "tokens",
+        "config",
     ],
     &[
         "auth", "limits", "budget", "routing", "health", "cache", "handoff", "metrics",

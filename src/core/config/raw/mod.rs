@@ -16,9 +16,9 @@ mod provider;
 pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
-pub use model::{Model, Target};
+pub use model::{Model, Target, Unpriced};
 pub use money::{Budget, Money};
-pub use price::Price;
+pub use price::{Extends, LongContext, Price, Rates};
 pub use provider::{Provider, Tls, is_variable};
 pub use tenants::{Key, Tenant, Tenants};
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub tenants: Given<Tenants>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
+    /// `unpriced`, for every model that says nothing else.
+    pub unpriced: Given<Unpriced>,
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
@@ -113,6 +115,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),
         prices: named(top, "prices", price::prices, findings),
+        unpriced: top.single("unpriced", model::unpriced, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
         asked: BTreeSet::new(),
