@@ -206,7 +206,7 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.usage);
+        self.usage = report.counts().then_some(report.usage);
         self.suspect = report.suspect;
     }
 }

@@ -237,14 +237,8 @@ fn used(exchange: &Exchange) -> (Usage, UsageSource) {
     let answered = Tokens(by_four(progress.text_bytes).max(progress.content_events));
     if let Some(usage) = progress.usage {
         // Some tell one token at the start and the rest at the end, which has not come.
-        let short = usage.output.plus(usage.reasoning) < answered;
-        if progress.ending != Ending::Complete && short {
-            let usage = Usage {
-                output: answered,
-                reasoning: Tokens(0),
-                ..usage
-            };
-            return (usage, UsageSource::Counted);
+        if progress.ending != Ending::Complete && usage.answer() < answered {
+            return (usage.with_answer(answered), UsageSource::Counted);
         }
         return (usage, UsageSource::Provider);
     }
@@ -261,12 +255,7 @@ fn used(exchange: &Exchange) -> (Usage, UsageSource) {
 
 fn speed(usage: Usage, first_token_ms: Option<u64>, duration_ms: u64) -> Option<u64> {
     let spent_ms = duration_ms.checked_sub(first_token_ms?)?;
-    usage
-        .output
-        .plus(usage.reasoning)
-        .0
-        .checked_mul(1_000)?
-        .checked_div(spent_ms)
+    usage.answer().0.checked_mul(1_000)?.checked_div(spent_ms)
 }
 
 fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample> {

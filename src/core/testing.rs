@@ -57,6 +57,9 @@ fn price() -> Price {
         cached_input: None,
         cache_write: None,
         reasoning: None,
+        audio_input: None,
+        audio_output: None,
+        cache_write_hour: None,
     }
 }
 

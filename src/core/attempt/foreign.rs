@@ -175,10 +175,9 @@ fn ours(prompt: Tokens, seen: &Seen) -> Report {
 fn note(progress: &mut Progress, seen: &Seen) {
     progress.content_events = seen.content_events;
     progress.text_bytes = seen.text_bytes;
-    if seen.counted == passage::Counted::ByProvider
-        && let Some(report) = &seen.report
-    {
-        progress.report(report);
+    progress.suspect = seen.suspect;
+    if seen.counted == passage::Counted::ByProvider {
+        progress.usage = seen.report.map(|report| report.usage);
     }
     progress.ending = match seen.end {
         End::Open => Ending::Open,

@@ -1,6 +1,6 @@
 //! A reply on its way from a provider's dialect into a client's, and what was seen of it on the way.
 
-use crate::dialect::event::{Complaint, Event, Report};
+use crate::dialect::event::{Complaint, Event, Report, Suspect};
 use crate::dialect::reply::Reply;
 use crate::dialect::speak::{Asked, Client, Fault, Provider, Reader, Stream, Unreadable};
 
@@ -13,6 +13,8 @@ pub struct Seen {
     pub text_bytes: u64,
     /// The figures: the provider's, or what stood in for them.
     pub report: Option<Report>,
+    /// What is wrong with the provider's.
+    pub suspect: Option<Suspect>,
     /// Whose they are.
     pub counted: Counted,
     /// How it ended, if it has.
@@ -49,7 +51,12 @@ impl Seen {
         let bytes = u64::try_from(event.text_bytes()).unwrap_or(u64::MAX);
         self.text_bytes = self.text_bytes.saturating_add(bytes);
         match (event, &self.end) {
-            (Event::Usage(report), _) => self.report = Some(*report),
+            (Event::Usage(report), _) => {
+                self.suspect = report.suspect;
+                // What is no count is no report: ours will stand for it.
+                self.report = report.counts().then_some(*report);
+                self.counted = Counted::ByProvider;
+            }
             (Event::Error(complaint), End::Open) => {
                 self.end = End::Failed((*complaint).clone());
             }
@@ -64,14 +71,12 @@ impl Seen {
         let Some(theirs) = self.report else {
             return (ours, Counted::ByUs);
         };
-        let answered = |report: &Report| report.usage.output.plus(report.usage.reasoning);
-        if self.end == End::Done || answered(&theirs) >= answered(&ours) {
+        let answered = ours.usage.answer();
+        if self.end == End::Done || theirs.usage.answer() >= answered {
             return (theirs, self.counted);
         }
-        let mut both = theirs;
-        both.usage.output = ours.usage.output;
-        both.usage.reasoning = ours.usage.reasoning;
-        (both, Counted::ByUs)
+        let usage = theirs.usage.with_answer(answered);
+        (Report { usage, ..theirs }, Counted::ByUs)
     }
 
     /// Nobody can be answered without figures: where the provider gave none, ours come before the end.
@@ -165,7 +170,9 @@ fn pass(
         stream.write(&Event::Usage(report), out);
     }
     seen.note(event);
-    stream.write(event, out);
+    if !matches!(event, Event::Usage(report) if !report.counts()) {
+        stream.write(event, out);
+    }
 }
 
 /// A reply in one piece: what the client gets, and what was seen. If it failed there is no answer yet: the

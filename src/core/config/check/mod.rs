@@ -299,6 +299,9 @@ fn prices<'written>(
                 cached_input: optional(&body.value.cached_input),
                 cache_write: optional(&body.value.cache_write),
                 reasoning: optional(&body.value.reasoning),
+                audio_input: optional(&body.value.audio_input),
+                audio_output: optional(&body.value.audio_output),
+                cache_write_hour: optional(&body.value.cache_write_hour),
             };
             prices.insert(named.name.value.as_str(), price);
         }

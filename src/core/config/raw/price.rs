@@ -17,6 +17,12 @@ pub struct Price {
     pub cache_write: Given<PricePerMillion>,
     /// `reasoning`
     pub reasoning: Given<PricePerMillion>,
+    /// `audio_input`
+    pub audio_input: Given<PricePerMillion>,
+    /// `audio_output`
+    pub audio_output: Given<PricePerMillion>,
+    /// `cache_write_hour`
+    pub cache_write_hour: Given<PricePerMillion>,
 }
 
 pub(super) fn prices(fields: &mut Section<'_>, findings: &mut Findings) -> Price {
@@ -26,5 +32,8 @@ pub(super) fn prices(fields: &mut Section<'_>, findings: &mut Findings) -> Price
         cached_input: fields.single("cached_input", price, findings),
         cache_write: fields.single("cache_write", price, findings),
         reasoning: fields.single("reasoning", price, findings),
+        audio_input: fields.single("audio_input", price, findings),
+        audio_output: fields.single("audio_output", price, findings),
+        cache_write_hour: fields.single("cache_write_hour", price, findings),
     }
 }

@@ -287,29 +287,39 @@ fn finish(reason: &str) -> Finish {
 }
 
 /// `input_tokens` is without what was read from or written to the cache here; thoughts are part of what was
-/// answered, and not told apart.
+/// answered, and newer models tell how much of it.
 pub fn report(usage: Json<'_>, before: Report) -> Report {
     let mut figures = Figures::default();
     let mut count = |name, before| match usage.get(name) {
         Some(value) => figures.count(Some(value)),
         None => before,
     };
-    let used = Usage {
-        input: count("input_tokens", before.usage.input),
-        cached_input: count("cache_read_input_tokens", before.usage.cached_input),
-        cache_write: count("cache_creation_input_tokens", before.usage.cache_write),
-        output: count("output_tokens", before.usage.output),
-        reasoning: before.usage.reasoning,
-    };
+    let input = count("input_tokens", before.usage.input);
+    let cached_input = count("cache_read_input_tokens", before.usage.cached_input);
+    let written = count("cache_creation_input_tokens", before.usage.written());
+    let answer = count("output_tokens", before.usage.answer());
     let hour = match usage.get("cache_creation") {
         Some(creation) => figures.field(Some(creation), "ephemeral_1h_input_tokens"),
-        None => before.cache_write_hour,
+        None => before.usage.cache_write_hour,
     };
-    let (_, cache_write_hour) = figures.divide(used.cache_write, hour);
-    Report {
-        usage: used,
+    let (cache_write, cache_write_hour) = figures.divide(written, hour);
+    let thought = match usage.get("output_tokens_details") {
+        Some(details) => figures.field(Some(details), "thinking_tokens"),
+        None => before.usage.reasoning,
+    };
+    let (output, reasoning) = figures.divide(answer, thought);
+    let used = Usage {
+        input,
+        cached_input,
+        cache_write,
         cache_write_hour,
-        suspect: before.suspect.or_else(|| figures.suspect()),
-        ..before
+        output,
+        reasoning,
+        ..Usage::default()
+    };
+    let now = figures.report(used, None);
+    Report {
+        usage: now.usage,
+        suspect: before.suspect.or(now.suspect),
     }
 }

@@ -6,7 +6,6 @@ use crate::dialect::frame_reader::FrameMeaning;
 use crate::dialect::json::{Json, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::writer::compact;
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// More blocks in one reply are not read.
@@ -265,22 +264,25 @@ pub fn error(status: u16, body: &[u8]) -> Complaint {
 /// depends on the model, so it is doubted only where it is neither sum.
 pub fn report(usage: Json<'_>) -> Report {
     let mut figures = Figures::default();
-    let mut count = |name| figures.field(Some(usage), name);
+    let written = figures.field(Some(usage), "cacheWriteInputTokens");
+    let mut kept = usage
+        .get("cacheDetails")
+        .map(Json::items)
+        .into_iter()
+        .flatten();
+    let hour = kept.find(|detail| detail.text_of("ttl").as_deref() == Some("1h"));
+    let hour = figures.field(hour, "inputTokens");
+    let (cache_write, cache_write_hour) = figures.divide(written, hour);
     let used = Usage {
-        input: count("inputTokens"),
-        cached_input: count("cacheReadInputTokens"),
-        cache_write: count("cacheWriteInputTokens"),
-        output: count("outputTokens"),
-        reasoning: Tokens(0),
+        input: figures.field(Some(usage), "inputTokens"),
+        cached_input: figures.field(Some(usage), "cacheReadInputTokens"),
+        cache_write,
+        cache_write_hour,
+        output: figures.field(Some(usage), "outputTokens"),
+        ..Usage::default()
     };
-    let total = usage.get("totalTokens");
     let uncached = used.input.plus(used.output);
-    if total.and_then(Json::whole) != Some(uncached.0) {
-        figures.expect_total(used.total(), total);
-    }
-    Report {
-        usage: used,
-        suspect: figures.suspect(),
-        ..Report::default()
-    }
+    let total = usage.get("totalTokens");
+    let total = total.filter(|total| total.whole() != Some(uncached.0));
+    figures.report(used, total)
 }

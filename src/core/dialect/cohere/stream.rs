@@ -213,23 +213,28 @@ fn complaint(json: Json<'_>, status: Option<u16>) -> Complaint {
     Complaint::new(&message, "", Class::Unknown).classified(status)
 }
 
-/// What is billed, where it is said: the provider's own frame around a prompt is not.
+/// What is billed, where it is said: the provider's own frame around a prompt is counted, and not billed. The cache is
+/// counted with the frame, so only what it holds beyond the frame was surely billed: more would charge too little.
 pub fn report(usage: Json<'_>) -> Report {
     let mut figures = Figures::default();
-    let counted = usage.get("billed_units").or_else(|| usage.get("tokens"));
-    let prompt = figures.field(counted, "input_tokens");
+    let (billed, counted) = (usage.get("billed_units"), usage.get("tokens"));
+    let told = billed.or(counted);
+    let prompt = figures.field(told, "input_tokens");
+    let with_frame = figures.field(counted, "input_tokens");
     let cached = figures.field(Some(usage), "cached_tokens");
-    // The cache also holds what is not billed.
-    let cached = Tokens(cached.0.min(prompt.0));
-    let (input, cached_input) = figures.divide(prompt, cached);
-    Report {
-        usage: Usage {
-            input,
-            cached_input,
-            output: figures.field(counted, "output_tokens"),
-            ..Usage::default()
-        },
-        suspect: figures.suspect(),
-        ..Report::default()
-    }
+    let (input, cached_input) = if with_frame.0 == 0 {
+        // Nothing tells how large the frame is.
+        (prompt, Tokens(0))
+    } else {
+        let frame = with_frame.0.saturating_sub(prompt.0);
+        let surely = Tokens(cached.0.saturating_sub(frame));
+        figures.within(with_frame, prompt, surely)
+    };
+    let used = Usage {
+        input,
+        cached_input,
+        output: figures.field(told, "output_tokens"),
+        ..Usage::default()
+    };
+    figures.report(used, None)
 }

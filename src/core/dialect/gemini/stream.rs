@@ -239,27 +239,27 @@ pub fn report(usage: Json<'_>) -> Report {
         .plus(count(&mut figures, "toolUsePromptTokenCount"));
     let cached = count(&mut figures, "cachedContentTokenCount");
     let (input, cached_input) = figures.divide(prompt, cached);
-    let usage_of = Usage {
+    let heard = audio(&mut figures, usage, "promptTokensDetails");
+    let heard_before = audio(&mut figures, usage, "cacheTokensDetails");
+    let heard = Tokens(heard.0.saturating_sub(heard_before.0));
+    let (input, audio_input) = figures.within(prompt, input, heard);
+    let answer = count(&mut figures, "candidatesTokenCount");
+    let spoken = audio(&mut figures, usage, "candidatesTokensDetails");
+    let (output, audio_output) = figures.divide(answer, spoken);
+    let used = Usage {
         input,
+        audio_input,
         cached_input,
-        cache_write: Tokens(0),
-        output: count(&mut figures, "candidatesTokenCount"),
+        output,
+        audio_output,
         reasoning: count(&mut figures, "thoughtsTokenCount"),
+        ..Usage::default()
     };
-    figures.expect_total(usage_of.total(), usage.get("totalTokenCount"));
-    let heard = modality(usage, "promptTokensDetails");
-    let spoken = modality(usage, "candidatesTokensDetails");
-    Report {
-        usage: usage_of,
-        cache_write_hour: Tokens(0),
-        audio_input: Tokens(heard.0.min(input.0)),
-        audio_output: Tokens(spoken.0.min(usage_of.output.0)),
-        suspect: figures.suspect(),
-    }
+    figures.report(used, usage.get("totalTokenCount"))
 }
 
-fn modality(usage: Json<'_>, list: &str) -> Tokens {
+fn audio(figures: &mut Figures, usage: Json<'_>, list: &str) -> Tokens {
     let mut details = usage.get(list).map(Json::items).into_iter().flatten();
     let audio = details.find(|one| one.text_of("modality").as_deref() == Some("AUDIO"));
-    Figures::default().field(audio, "tokenCount")
+    figures.field(audio, "tokenCount")
 }

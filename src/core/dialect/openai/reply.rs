@@ -144,21 +144,20 @@ pub fn finish(reason: Finish) -> &'static str {
 /// `prompt_tokens` is the whole prompt here, whoever answered; what was written to a cache is part of it.
 pub fn usage(o: &mut Writer<'_>, report: &Report) {
     let used = &report.usage;
-    let prompt = used.input.plus(used.cached_input).plus(used.cache_write);
-    let answer = used.output.plus(used.reasoning);
+    let (prompt, answer) = (used.prompt(), used.answer());
     o.key("prompt_tokens").whole(prompt.0);
     o.key("completion_tokens").whole(answer.0);
     o.key("total_tokens").whole(prompt.plus(answer).0);
     o.key("prompt_tokens_details").object(|o| {
         o.key("cached_tokens").whole(used.cached_input.0);
-        o.key("audio_tokens").whole(report.audio_input.0);
-        if used.cache_write > Tokens(0) {
-            o.key("cache_write_tokens").whole(used.cache_write.0);
+        o.key("audio_tokens").whole(used.audio_input.0);
+        if used.written() > Tokens(0) {
+            o.key("cache_write_tokens").whole(used.written().0);
         }
     });
     o.key("completion_tokens_details").object(|o| {
         o.key("reasoning_tokens").whole(used.reasoning.0);
-        o.key("audio_tokens").whole(report.audio_output.0);
+        o.key("audio_tokens").whole(used.audio_output.0);
     });
 }
 

@@ -6,7 +6,6 @@ use crate::dialect::json::{Json, Kind, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::sse_reader::Meaning;
 use crate::dialect::writer::compact;
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// More calls in one reply are an error: their names would have to be held.
@@ -356,25 +355,22 @@ pub fn report(usage: Json<'_>) -> Report {
         figures.divide(answer, thought)
     };
     let (input, cached_input) = figures.divide(prompt, cached);
-    let (_, audio_input) = figures.divide(input, figures_of(details, "audio_tokens"));
-    let (_, audio_output) = figures.divide(output, figures_of(said, "audio_tokens"));
+    let written = figures.field(details, "cache_write_tokens");
+    let (input, cache_write) = figures.divide(input, written);
+    // Some of what was heard may have come from the cache: it is taken for new, which costs more.
+    let heard = figures.field(details, "audio_tokens");
+    let (input, audio_input) = figures.within(prompt, input, heard);
+    let spoken = figures.field(said, "audio_tokens");
+    let (output, audio_output) = figures.within(answer, output, spoken);
     let usage = Usage {
         input,
-        cached_input,
-        cache_write: Tokens(0),
-        output,
-        reasoning,
-    };
-    figures.expect_total(usage.total(), total);
-    Report {
-        usage,
-        cache_write_hour: Tokens(0),
         audio_input,
+        cached_input,
+        cache_write,
+        output,
         audio_output,
-        suspect: figures.suspect(),
-    }
-}
-
-fn figures_of(details: Option<Json<'_>>, name: &str) -> Tokens {
-    Figures::default().field(details, name)
+        reasoning,
+        ..Usage::default()
+    };
+    figures.report(usage, total)
 }

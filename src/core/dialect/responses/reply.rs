@@ -195,11 +195,12 @@ pub fn content_part(o: &mut Writer<'_>, said: &Said) {
 /// `input_tokens` is the whole prompt here too.
 fn usage(o: &mut Writer<'_>, report: &Report) {
     let used = &report.usage;
-    let prompt = used.input.plus(used.cached_input).plus(used.cache_write);
-    let answer = used.output.plus(used.reasoning);
+    let (prompt, answer) = (used.prompt(), used.answer());
     o.key("input_tokens").whole(prompt.0);
-    o.key("input_tokens_details")
-        .object(|o| o.key("cached_tokens").whole(used.cached_input.0));
+    o.key("input_tokens_details").object(|o| {
+        o.key("cached_tokens").whole(used.cached_input.0);
+        o.key("cache_write_tokens").whole(used.written().0);
+    });
     o.key("output_tokens").whole(answer.0);
     o.key("output_tokens_details")
         .object(|o| o.key("reasoning_tokens").whole(used.reasoning.0));
