@@ -12,6 +12,7 @@ pub const TOKENS_MAX: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
     suspect: Option<Suspect>,
+    told: bool,
 }
 
 impl Figures {
@@ -20,6 +21,7 @@ impl Figures {
         let Some(value) = value else {
             return Tokens(0);
         };
+        self.told = true;
         // Some write numbers as text: they mean the same.
         let written = || value.text().and_then(|text| text.parse().ok());
         match value.whole().or_else(written) {
@@ -61,6 +63,9 @@ impl Figures {
     /// What comes of it, with the total where the provider states one. What that has beyond the classes was produced
     /// unseen and is billed all the same: some count thoughts nowhere else.
     pub fn report(mut self, mut usage: Usage, total: Option<Json<'_>>) -> Report {
+        if !self.told {
+            self.doubt(Suspect::NotACount);
+        }
         let sum = usage.total();
         if total.is_some() {
             let total = self.count(total);

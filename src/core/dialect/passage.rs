@@ -175,26 +175,57 @@ fn pass(
     }
 }
 
-/// A reply in one piece: what the client gets, and what was seen. If it failed there is no answer yet: the
-/// status and the body of the error are the caller's choice.
+/// A reply in one piece, read.
+#[derive(Debug, Default, PartialEq)]
+pub struct Heard {
+    reply: Reply,
+    seen: Seen,
+}
+
+impl Heard {
+    /// Reads it, once: what it proves and what the client gets both come of this.
+    pub fn read(provider: &dyn Provider, body: &[u8]) -> Result<Self, Unreadable> {
+        let mut heard = Self::default();
+        let Self { reply, seen } = &mut heard;
+        provider.read(body, &mut |event| {
+            seen.note(&event);
+            reply.take(&event);
+        })?;
+        if let Some(complaint) = &reply.error {
+            seen.end = End::Failed(complaint.clone());
+        }
+        Ok(heard)
+    }
+
+    /// Whether it is an error, though it came with a good status.
+    pub fn failed(&self) -> bool {
+        matches!(self.seen.end, End::Failed(_))
+    }
+
+    /// What the client gets, and what was seen. If it failed there is no answer: the status and the body of the error
+    /// are the caller's choice.
+    pub fn answer(
+        mut self,
+        (client, asked): (&dyn Client, &Asked),
+        count: &mut dyn FnMut(&Seen) -> Option<Report>,
+    ) -> (Vec<u8>, Seen) {
+        if self.failed() {
+            return (Vec::new(), self.seen);
+        }
+        if let Some(report) = self.seen.figures(count) {
+            self.reply.report = Some(report);
+        }
+        (client.whole(asked, &self.reply), self.seen)
+    }
+}
+
+/// A reply in one piece, from bytes to bytes.
 pub fn whole(
     (provider, body): (&dyn Provider, &[u8]),
-    (client, asked): (&dyn Client, &Asked),
+    client: (&dyn Client, &Asked),
     count: &mut dyn FnMut(&Seen) -> Option<Report>,
 ) -> Result<(Vec<u8>, Seen), Unreadable> {
-    let (mut reply, mut seen) = (Reply::default(), Seen::default());
-    provider.read(body, &mut |event| {
-        seen.note(&event);
-        reply.take(&event);
-    })?;
-    if let Some(complaint) = &reply.error {
-        seen.end = End::Failed(complaint.clone());
-        return Ok((Vec::new(), seen));
-    }
-    if let Some(report) = seen.figures(count) {
-        reply.report = Some(report);
-    }
-    Ok((client.whole(asked, &reply), seen))
+    Ok(Heard::read(provider, body)?.answer(client, count))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
 use crate::dialect::json::{Json, Kind, Tape};
+use crate::dialect::openai::messages::seal;
 use crate::dialect::speak::Unreadable;
 use crate::dialect::sse_reader::Meaning;
 use crate::dialect::writer::compact;
@@ -90,7 +91,8 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
     for choice in choices.items() {
         chunks.choice(choice, "message", sink);
     }
-    if let Some(usage) = json.get("usage") {
+    let usage = json.get("usage");
+    if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
         sink(Event::Usage(report(usage)));
     }
     sink(Event::Done);
@@ -144,6 +146,13 @@ impl Chunks {
             .and_then(Json::whole)
             .and_then(|index| u32::try_from(index).ok())
             .unwrap_or(0);
+        // Before the words they are of: protocols that tell both at once can.
+        if let Some(logprobs) = json.get("logprobs") {
+            sink(Event::Logprobs {
+                choice,
+                json: &compact(logprobs),
+            });
+        }
         if let Some(said) = json.get(said) {
             speech(said, choice, sink);
             for call in said
@@ -154,12 +163,6 @@ impl Chunks {
             {
                 self.call(call, choice, sink);
             }
-        }
-        if let Some(logprobs) = json.get("logprobs") {
-            sink(Event::Logprobs {
-                choice,
-                json: &compact(logprobs),
-            });
         }
         let Some(reason) = json
             .text_of("finish_reason")
@@ -229,10 +232,7 @@ impl Chunks {
         let number = u32::try_from(before.count()).unwrap_or(u32::MAX);
         let made = format!("call_{choice}_{number}");
         let id = if id.is_empty() { made.as_str() } else { id };
-        let seal = json
-            .get("extra_content")
-            .and_then(|extra| extra.get("google"))
-            .and_then(|google| google.text_of("thought_signature"));
+        let seal = seal(json);
         sink(Event::ToolStart {
             choice,
             call: number,
