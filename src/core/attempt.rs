@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config;
+use crate::dialect::passage::Heard;
 use crate::dialect::speak::{self, Fault};
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
@@ -348,10 +349,11 @@ impl Attempt {
             }
             State::Judge { kind, status } => {
                 let (kind, status) = (*kind, *status);
-                let proof = kind.prove(exchange, bytes, follows);
-                match self.judge(exchange, (kind, status), &proof, bytes) {
-                    Some(step) => step,
-                    None => self.accept(exchange, (kind, status), bytes, follows, now),
+                let (proof, heard) = kind.prove(exchange, bytes, follows);
+                match (self.judge(exchange, (kind, status), &proof, bytes), heard) {
+                    (Some(step), _) => step,
+                    (None, Some(heard)) => self.accept_whole(exchange, status, heard, now),
+                    (None, None) => self.accept(exchange, (kind, status), bytes, follows, now),
                 }
             }
             State::PassForeign(foreign) => BodyStep::Pass(foreign.pass(exchange, bytes, follows)),
@@ -417,16 +419,12 @@ impl Attempt {
         follows: Follows,
         now: Timestamp,
     ) -> BodyStep {
-        exchange.end(End::Accepted { status });
-        exchange.progress.first_token = Some(now);
-        exchange.forget_bodies();
+        accepted(exchange, status, now);
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
             Kind::Whole => State::PassWhole(Box::new(Tap::new(REPLY_FIELDS))),
-            Kind::Foreign(Shape::Whole, passing) => {
-                self.state = State::Ended;
-                return BodyStep::Pass(foreign::pass_whole(exchange, bytes, passing));
-            }
+            // It is accepted when it was read.
+            Kind::Foreign(Shape::Whole, _) => State::Ended,
             Kind::Foreign(Shape::Events, passing) => match Foreign::new(exchange, passing) {
                 Some(foreign) => State::PassForeign(Box::new(foreign)),
                 None => State::Ended,
@@ -434,6 +432,24 @@ impl Attempt {
         };
         self.reply_body(exchange, bytes, follows, now)
     }
+
+    fn accept_whole(
+        &mut self,
+        exchange: &mut Exchange,
+        status: u16,
+        (heard, passing): (Heard, Passing),
+        now: Timestamp,
+    ) -> BodyStep {
+        accepted(exchange, status, now);
+        self.state = State::Ended;
+        BodyStep::Pass(foreign::pass_whole(exchange, heard, passing))
+    }
+}
+
+fn accepted(exchange: &mut Exchange, status: u16, now: Timestamp) {
+    exchange.end(End::Accepted { status });
+    exchange.progress.first_token = Some(now);
+    exchange.forget_bodies();
 }
 
 impl Kind {
@@ -458,21 +474,29 @@ impl Kind {
         }
     }
 
-    fn prove(self, exchange: &Exchange, bytes: &[u8], follows: Follows) -> Proof {
+    /// What the bytes prove; with a reply in one piece what was read of it, so that it is read once.
+    fn prove(
+        self,
+        exchange: &Exchange,
+        bytes: &[u8],
+        follows: Follows,
+    ) -> (Proof, Option<(Heard, Passing)>) {
         let dialect = exchange
             .last()
             .map(|(_, _, provider)| provider.dialect.provider());
-        match (self, dialect) {
+        let proof = match (self, dialect) {
             (Self::Events, _) => native::prove_events(bytes, follows),
             (Self::Whole, _) => native::prove_whole(bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }
-            (Self::Foreign(Shape::Whole, _), Some(dialect)) => {
-                foreign::prove_whole(dialect, bytes, follows)
+            (Self::Foreign(Shape::Whole, passing), Some(dialect)) => {
+                let (proof, heard) = foreign::read_whole(dialect, bytes, follows);
+                return (proof, heard.map(|heard| (heard, passing)));
             }
             (Self::Foreign(..), None) => Proof::Failed(Failure::Unreadable),
-        }
+        };
+        (proof, None)
     }
 }
 

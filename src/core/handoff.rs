@@ -227,7 +227,7 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.classes());
+        self.usage = report.counts().then_some(report.usage);
         self.suspect = report.suspect;
     }
 }

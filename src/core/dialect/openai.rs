@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::accents::{Accent, Path, StreamUsage};
 use crate::dialect::chat::Chat;
-use crate::dialect::event::{self, Suspect};
+use crate::dialect::event;
 use crate::dialect::gaps::{Policy, Untranslatable};
 use crate::dialect::json::{Kind, Tape};
 use crate::dialect::reply::Reply;
@@ -57,15 +57,11 @@ pub fn complaint(error: &[u8]) -> Option<Complaint> {
         .then(|| stream::complaint(error, None))
 }
 
-/// The `usage` value of a reply or event; none if its figures are no counts.
+/// The `usage` value of a reply or event.
 pub fn usage(json: &[u8]) -> Option<event::Report> {
     let mut tape = Tape::default();
     let usage = tape.read(json).ok()?;
-    if usage.kind() != Kind::Object {
-        return None;
-    }
-    let report = stream::report(usage);
-    (report.suspect != Some(Suspect::NotACount)).then_some(report)
+    (usage.kind() == Kind::Object).then(|| stream::report(usage))
 }
 
 /// OpenAI's chat completions, and whoever speaks them with an accent.
@@ -403,8 +399,8 @@ mod tests {
                 Some((0, 5, 6, 0)),
             ),
             (r#"{"prompt_tokens":5}"#, Some((5, 0, 0, 0))),
-            (r#"{"prompt_tokens":-5}"#, None),
-            (r#"{"prompt_tokens":"5"}"#, None),
+            (r#"{"prompt_tokens":-5}"#, Some((0, 0, 0, 0))),
+            (r#"{"prompt_tokens":"5"}"#, Some((5, 0, 0, 0))),
             ("null", None),
             ("{", None),
         ] {

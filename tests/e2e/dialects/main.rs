@@ -17,6 +17,7 @@ mod pairs;
 mod streams;
 mod tools;
 
+use serde_json::{Value, json};
 use tollgate_tests::{Gateway, Setup};
 
 /// A provider of each dialect, by name; the model `by-NAME` has only this one.
@@ -39,6 +40,18 @@ fn start() -> Gateway {
         provider.set(|settings| settings.api_key = Some(secret(name)));
     }
     gateway
+}
+
+/// The tokens of a record: these classes, and nothing of all others.
+fn used(some: &[(&str, u64)]) -> Value {
+    let mut tokens = json!({
+        "input": 0, "audio_input": 0, "cached_input": 0, "cache_write": 0, "cache_write_hour": 0,
+        "output": 0, "audio_output": 0, "reasoning": 0,
+    });
+    for (class, count) in some {
+        tokens[class] = json!(count);
+    }
+    tokens
 }
 
 fn only(provider: &str) -> String {
