@@ -7,7 +7,7 @@ use crate::config::{Gateway, Target};
 use crate::dialect::answer;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
-use crate::dialect::speak::{self, Client};
+use crate::dialect::speak::Client;
 use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
 use crate::handoff::{
     BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
@@ -296,12 +296,8 @@ impl Admission {
             Some(chat) => chat,
             None => chat.insert(endpoint.client.read(body)?),
         };
-        let target = speak::Target {
-            model: &target.model,
-            ..speak::Target::default()
-        };
         dialect
-            .write(chat, &target, Policy::Refuse)
+            .write(chat, &provider.asked_for(target), Policy::Refuse)
             .map(Way::Translated)
             .map_err(|untranslatable| untranslatable.refusal())
     }

@@ -11,6 +11,7 @@ use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
 use super::{Commons, Gateway, Model, Price, Target, Telemetry, suggest};
 
+mod identity;
 mod key;
 mod name;
 mod port;

@@ -17,7 +17,7 @@ mod tenants;
 pub use super::reader::{Given, Written};
 pub use model::{Model, Target};
 pub use price::Price;
-pub use provider::{Provider, Tls, is_variable};
+pub use provider::{Aws, Provider, Tls, is_variable};
 pub use tenants::{Key, Tenants};
 
 /// A whole file as written.
