@@ -7,6 +7,8 @@ use std::fs;
 use tollgate::fake::Reply as Scripted;
 use tollgate_tests::{Call, End, Envoy, Gateway, Setup, wait_for};
 
+use crate::client::{Client, Shape};
+
 const CONFIG: &str = r#"
 listen: {address: "{listen}"}
 admin: {address: "{admin}"}
@@ -63,24 +65,25 @@ fn start(envoy: Envoy) -> Gateway {
     gateway
 }
 
-fn ask(gateway: &Gateway, text: &str, stream: bool) -> Call {
-    gateway
-        .chat("all", text)
-        .key("team-a")
-        .field("stream", stream)
+fn ask(gateway: &Gateway, text: &str, shape: Shape) -> Call {
+    Client::Chat.ask(gateway, ("all", text), shape)
 }
 
 /// Through every kind of credential in turn: each provider takes what is its own, and gets nothing of the one before.
 fn each_gets_its_own(gateway: &Gateway) {
     // The larger one is read again from Envoy's buffer.
-    for (text, stream) in [("hi", false), ("hi", true), (&"word ".repeat(30_000), true)] {
+    for (text, shape) in [
+        ("hi", Shape::Whole),
+        ("hi", Shape::Streamed),
+        (&"word ".repeat(30_000), Shape::Streamed),
+    ] {
         for failing in 0..4 {
             let names = ["converse", "claude", "vertex", "openai"];
             for name in names.iter().take(failing) {
                 gateway.provider(name).next(Scripted::status(503));
             }
             let before = gateway.seen().len();
-            let reply = ask(gateway, text, stream).send();
+            let reply = ask(gateway, text, shape).send();
             let tried: Vec<_> = gateway.attempts().split_off(before);
             assert_eq!(
                 (reply.status(), reply.end()),
@@ -121,14 +124,14 @@ fn every_envoy_signs_what_arrives_and_nothing_of_it_reaches_the_next() {
 #[test]
 fn credentials_that_are_replaced_are_used_without_a_restart() {
     let gateway = start(Envoy::usual());
-    assert_eq!(ask(&gateway, "hi", false).send().status(), 200);
+    assert_eq!(ask(&gateway, "hi", Shape::Whole).send().status(), 200);
     for name in ["converse", "claude"] {
         let provider = gateway.provider(name);
         provider.set(|settings| settings.api_key = Some("AKIDTEST:second".to_owned()));
     }
     let vertex = gateway.provider("vertex");
     vertex.set(|settings| settings.api_key = Some("token-2".to_owned()));
-    let reply = ask(&gateway, "hi", false).send();
+    let reply = ask(&gateway, "hi", Shape::Whole).send();
     assert_eq!(
         reply.error(),
         "502 server_error provider_credential_refused"
@@ -143,7 +146,7 @@ fn credentials_that_are_replaced_are_used_without_a_restart() {
     };
     replace("aws", &credentials("second"));
     let served_by = |wanted: &str| {
-        let reply = ask(&gateway, "hi", false).send();
+        let reply = ask(&gateway, "hi", Shape::Whole).send();
         let by = reply.header("x-tollgate-provider").map(str::to_owned);
         (reply.status() == 200 && by.as_deref() == Some(wanted)).then_some(())
     };
