@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::config;
 use crate::dialect::passage::Heard;
-use crate::dialect::speak::{self, Fault};
+use crate::dialect::speak::Fault;
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
 use crate::json_tap::Tap;
@@ -143,16 +143,12 @@ impl Attempt {
                 written.headers.clone(),
             ),
             Some(Way::Passes) | None => {
-                let named = speak::Target {
-                    model: &target.model,
-                    ..speak::Target::default()
-                };
                 let splice = &exchange.request.splice;
                 let usage = dialect.stream_usage();
                 let cap = exchange.cap(number);
                 let length = splice.length(exchange.body_bytes(), &target.model, usage, cap);
                 (
-                    dialect.passing_path(exchange.path, &named),
+                    dialect.passing_path(exchange.path, &provider.asked_for(target)),
                     length,
                     Vec::new(),
                 )

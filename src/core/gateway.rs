@@ -8,7 +8,7 @@ use crate::config::{Commons, Gateway, Key, Purse, Target};
 use crate::dialect::answer;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
-use crate::dialect::speak::{self, Client};
+use crate::dialect::speak::Client;
 use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
 use crate::handoff::{
     BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
@@ -428,11 +428,7 @@ impl Admission {
         if let Some(cap) = bounds.cap(target) {
             chat.output_max = Some(cap.0);
         }
-        let target = speak::Target {
-            model: &target.model,
-            ..speak::Target::default()
-        };
-        let written = dialect.write(chat, &target, Policy::Refuse);
+        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
         chat.output_max = written_by_caller;
         written
             .map(|written| (Way::Translated(written), None))

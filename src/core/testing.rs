@@ -21,6 +21,7 @@ pub(crate) fn config() -> Gateway {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.example"),
         path: format!("/{name}/v1"),
+        api_version: None,
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
     };

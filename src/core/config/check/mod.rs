@@ -13,6 +13,7 @@ use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod identity;
 mod key;
 mod money;
 mod name;

@@ -19,7 +19,7 @@ pub use super::reader::{Given, Written};
 pub use model::{Model, Target, Unpriced};
 pub use money::{Budget, Money};
 pub use price::{Extends, LongContext, Price, Rates};
-pub use provider::{Provider, Tls, is_variable};
+pub use provider::{Aws, Provider, Tls, is_variable};
 pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
