@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::config::OnDisconnect;
-use crate::handoff::{End, Ending, Exchange, Failure, Tried};
-use crate::record::BrokenBy;
+use crate::handoff::{BrokenBy, End, Ending, Exchange, Failure, Tried};
 use crate::request::Reply;
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::{Usage, UsageSource};

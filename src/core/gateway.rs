@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
 use crate::config::{Commons, Gateway, Key, Purse, Target};
+use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
@@ -14,9 +15,9 @@ use crate::handoff::{
     BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
 };
 use crate::head::Head;
-use crate::money::cover::{self, Cover, Standings, Uncovered, Wanted};
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
+use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::refusal::{Answer, Refusal};
 use crate::request::{self, Cap, UsageOption};
 use crate::tokens::{Count, Counter, Family, count_chat};

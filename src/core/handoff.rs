@@ -5,10 +5,11 @@ use std::rc::Rc;
 use crate::bill;
 use crate::callers::Caller;
 use crate::config::{Gateway, Model, Provider, Target};
+use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
-use crate::money::cover::{Cover, Wanted};
+use crate::money::wanted::Wanted;
 use crate::price::Most;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request, UsageEvent};
@@ -210,6 +211,17 @@ pub struct Progress {
     pub text_bytes: u64,
     /// How the reply ended, if it has.
     pub ending: Ending,
+}
+
+/// Who broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// Nobody.
+    Nobody,
+    /// The caller went away.
+    Caller,
+    /// The provider, or a timeout on its side.
+    Provider,
 }
 
 /// How a reply ended.

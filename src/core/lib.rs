@@ -16,6 +16,7 @@ pub mod bill;
 pub mod callers;
 pub mod catalogue;
 pub mod config;
+pub mod cover;
 pub mod dialect;
 pub mod endpoint;
 pub mod eventstream;

@@ -7,6 +7,7 @@ use crate::callers::Caller;
 use crate::config::Gateway;
 use crate::dialect::event::Suspect;
 use crate::gateway::Known;
+pub use crate::handoff::BrokenBy;
 use crate::handoff::{End, Ending, Exchange, Failure};
 use crate::metrics::{Metric, Sample, Series, Who};
 use crate::request::Reply;
@@ -26,17 +27,6 @@ pub struct Ended<'a> {
     pub broken_by: BrokenBy,
     /// Envoy's words for an attempt that got no reply, a refused handshake for instance; for the operator only.
     pub detail: &'a str,
-}
-
-/// Who broke off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokenBy {
-    /// Nobody.
-    Nobody,
-    /// The caller went away.
-    Caller,
-    /// The provider, or a timeout on its side.
-    Provider,
 }
 
 /// One request, for the access log.

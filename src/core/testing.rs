@@ -8,7 +8,7 @@ use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Targ
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
-use crate::money::cover::NoStandings;
+use crate::money::wanted::NoStandings;
 use crate::price::Rates;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};

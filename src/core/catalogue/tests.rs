@@ -1,3 +1,5 @@
+//! The catalogue that is shipped, and readings of ones that are not.
+
 use super::*;
 use crate::money::window::start_of_day;
 use crate::units::NanoUsd;

@@ -1,3 +1,5 @@
+//! What usage costs, and the most it can.
+
 use proptest::prelude::*;
 
 use super::*;
