@@ -132,8 +132,8 @@ pub struct Running {
 }
 
 impl Engine {
-    /// Reads the store, brings in what the configuration says of tenants, and begins. Called within a runtime, blocks
-    /// until everything is read.
+    /// Reads the store, brings in what the configuration says of tenants, and begins. Blocks until everything is
+    /// read: for a thread of a runtime that may.
     pub fn start(
         mut store: Box<dyn Store>,
         file: &[Entity],

@@ -302,7 +302,7 @@ async fn a_clock_that_jumps_loses_nothing_and_condemns_nobody() {
     // A week ahead: another day, another account, and the old one holds what it held.
     stage.now.fetch_add(7 * day, Ordering::SeqCst);
     tokio::time::sleep(std::time::Duration::from_millis(2_200)).await;
-    let standing = stage.disk.rows().holders[&by].standing;
+    let standing = stage.disk.standing(by);
     assert_eq!(standing, HolderStanding::Alive);
     assert_eq!(
         stage.want(by, 900_000).await.grants[0].nanos,
