@@ -16,7 +16,7 @@ mod foreign;
 mod native;
 
 use foreign::{Foreign, Passing, Shape};
-use native::{Events, REPLY_FIELDS};
+use native::Events;
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
@@ -344,13 +344,20 @@ impl Attempt {
                 self.finish_error(exchange, bytes);
                 BodyStep::Pass(sse::Output::Same)
             }
+            State::Judge {
+                kind: Kind::Whole,
+                status,
+            } => {
+                let (tap, of) = (native::tapped(bytes), (Kind::Whole, *status));
+                let proof = native::prove_whole(&tap, bytes, follows);
+                self.judge(exchange, of, &proof, bytes)
+                    .unwrap_or_else(|| self.accept_whole(exchange, of.1, tap, follows, now))
+            }
             State::Judge { kind, status } => {
-                let (kind, status) = (*kind, *status);
-                let proof = kind.prove(exchange, bytes, follows);
-                match self.judge(exchange, (kind, status), &proof, bytes) {
-                    Some(step) => step,
-                    None => self.accept(exchange, (kind, status), bytes, follows, now),
-                }
+                let of = (*kind, *status);
+                let proof = of.0.prove(exchange, bytes, follows);
+                self.judge(exchange, of, &proof, bytes)
+                    .unwrap_or_else(|| self.accept(exchange, of, bytes, follows, now))
             }
             State::PassForeign(foreign) => BodyStep::Pass(foreign.pass(exchange, bytes, follows)),
             State::PassEvents(events) => BodyStep::Pass(events.pass(exchange, bytes, follows)),
@@ -415,12 +422,10 @@ impl Attempt {
         follows: Follows,
         now: Timestamp,
     ) -> BodyStep {
-        exchange.end(End::Accepted { status });
-        exchange.progress.first_token = Some(now);
-        exchange.forget_bodies();
+        accepted(exchange, status, now);
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
-            Kind::Whole => State::PassWhole(Box::new(Tap::new(REPLY_FIELDS))),
+            Kind::Whole => State::PassWhole(Box::new(native::tapped(&[]))),
             Kind::Foreign(Shape::Whole, passing) => {
                 self.state = State::Ended;
                 return BodyStep::Pass(foreign::pass_whole(exchange, bytes, passing));
@@ -432,6 +437,26 @@ impl Attempt {
         };
         self.reply_body(exchange, bytes, follows, now)
     }
+
+    /// Of OpenAI's own: what has come of it was read to prove it.
+    fn accept_whole(
+        &mut self,
+        exchange: &mut Exchange,
+        status: u16,
+        tap: Tap,
+        follows: Follows,
+        now: Timestamp,
+    ) -> BodyStep {
+        accepted(exchange, status, now);
+        self.state = State::PassWhole(Box::new(tap));
+        self.reply_body(exchange, &[], follows, now)
+    }
+}
+
+fn accepted(exchange: &mut Exchange, status: u16, now: Timestamp) {
+    exchange.end(End::Accepted { status });
+    exchange.progress.first_token = Some(now);
+    exchange.forget_bodies();
 }
 
 impl Kind {
@@ -462,7 +487,7 @@ impl Kind {
             .map(|(_, _, provider)| provider.dialect.provider());
         match (self, dialect) {
             (Self::Events, _) => native::prove_events(bytes, follows),
-            (Self::Whole, _) => native::prove_whole(bytes, follows),
+            (Self::Whole, _) => native::prove_whole(&native::tapped(bytes), bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }

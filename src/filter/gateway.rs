@@ -170,7 +170,7 @@ impl Stream {
         }
     }
 
-    /// Takes out of the head what must not travel on.
+    /// Takes out of the head what must not travel on; also the name of an exchange that a caller gave himself.
     fn strip(&self) {
         for (name, _) in self.head.pairs() {
             if !head::forwards(name) {
@@ -230,8 +230,6 @@ impl Stream {
 
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
-        // Whoever names an exchange himself is not one of ours.
-        Headers::Request.remove(head::EXCHANGE.as_bytes());
         self.head = Headers::Request.read().unwrap_or_default();
         let now = host::now();
         let admission = &mut self.admission;
