@@ -315,7 +315,7 @@ impl Stream {
         }
     }
 
-    /// Takes out of the head what must not travel on.
+    /// Takes out of the head what must not travel on; also the name of an exchange that a caller gave himself.
     fn strip(&self) {
         for (name, _) in self.head.pairs() {
             if !head::forwards(name) {
@@ -378,8 +378,6 @@ impl Stream {
 
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
-        // Whoever names an exchange himself is not one of ours.
-        Headers::Request.remove(head::EXCHANGE.as_bytes());
         self.head = Headers::Request.read().unwrap_or_default();
         let step = match self.say_head() {
             Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
