@@ -7,6 +7,7 @@ use std::time::Duration;
 use tollgate_core::config::Key;
 use tollgate_core::money::message::SyncRequest;
 use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
+use tollgate_core::tenancy::ChangedKeys;
 use tollgate_core::tenancy::KeyHash;
 use tollgate_wire::{MESSAGE_BYTES_MAX, digest, proto};
 use tonic::transport::Server;
@@ -128,8 +129,14 @@ impl Budget for Calls {
     ) -> Result<Response<proto::WatchReply>, Status> {
         let directory = self.engine.directory();
         let changed = directory.changed(request.into_inner().since);
-        let keys = changed.keys.iter();
-        let keys = keys.map(|hash| state(hash, directory.key(hash))).collect();
+        let (reset, keys) = match &changed.keys {
+            ChangedKeys::All => (true, Vec::new()),
+            ChangedKeys::These(keys) => {
+                let keys = keys.iter();
+                let keys = keys.map(|hash| state(hash, directory.key(hash)));
+                (false, keys.collect())
+            }
+        };
         let commons_json = if changed.commons {
             json(&directory.commons())
         } else {
@@ -137,7 +144,7 @@ impl Budget for Calls {
         };
         Ok(Response::new(proto::WatchReply {
             revision: changed.revision,
-            reset: changed.reset,
+            reset,
             keys,
             commons_json,
         }))
