@@ -14,8 +14,8 @@ const CONFIGURATION: &str = r#"{
     {"name": "beta", "dialect": "openai", "cluster": "tollgate-beta", "authority": "beta.example", "path": "/v1",
      "first_token_timeout_ms": 5000, "reply_timeout_ms": 600000}],
   "models": [{"name": "small", "targets": [
-    {"provider": 0, "model": "alpha-small", "price": {"input": 150000000, "output": 600000000}},
-    {"provider": 1, "model": "beta-small", "price": {"input": 150000000, "output": 600000000}}]}],
+    {"provider": 0, "model": "alpha-small", "price": {"rates": {"input": 150000000, "output": 600000000}}},
+    {"provider": 1, "model": "beta-small", "price": {"rates": {"input": 150000000, "output": 600000000}}}]}],
   "keys": [{"sha256": "KEY", "name": "team-a", "team": "a"}],
   "telemetry": {"label_values_max": 1000, "response_headers": true}
 }"#;
