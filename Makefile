@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check e2e bench envoy docker clean
+.PHONY: help setup build run test check e2e fuzz bench envoy docker clean
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
 
 export CONFIG ?= envoy/gateway.yaml
 DATA ?= .tollgate
+TIME ?= 60
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
@@ -35,6 +36,9 @@ check: ## Check format, lints, dependencies, scripts and the house rules
 
 e2e: setup build ## Run only the tests against real Envoys
 	@scripts/test --package tollgate-tests
+
+fuzz: ## Attack every reader with mutated input for a while (TIME=60, in seconds); what breaks one is kept as a test
+	@scripts/fuzz "$(TIME)"
 
 bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (CONFIG, ROUNDS, SECONDS_EACH)
 	@scripts/bench
