@@ -6,10 +6,15 @@ use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
+use tollgate_core::gateway::uncovered;
+use tollgate_core::handoff::Exchange;
 use tollgate_core::head::{self, Edit, Head};
+use tollgate_core::money::holder::Outcome;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
+use tollgate_core::units::Timestamp;
 
+use crate::bank;
 use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
@@ -43,9 +48,11 @@ impl Stream {
     }
 
     fn send(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<(), Refusal> {
+        let now = host::now();
+        cover(&mut shared.exchange, now)?;
         let send = self
             .attempt
-            .request_head(&mut shared.exchange, &self.place, host::now())?;
+            .request_head(&mut shared.exchange, &self.place, now)?;
         if headmap == Headmap::Used {
             restore(shared);
         }
@@ -58,6 +65,31 @@ impl Stream {
         });
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
+    }
+}
+
+/// An attempt that may cost more than is held for the request holds the rest first. It cannot wait: what an upstream
+/// filter answers is final.
+fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
+    exchange.close_silent_attempt(now);
+    let Some(wanted) = exchange.missing(exchange.attempts.len())? else {
+        return Ok(());
+    };
+    match bank::raise(&wanted, now) {
+        Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
+        Some(Outcome::Owed) => exchange.cover.owe(wanted.amount),
+        Some(Outcome::Uncovered(why)) => {
+            return Err(uncovered(&exchange.cover, &wanted, why, now));
+        }
+        None => return Err(Refusal::internal("the money of this worker is in use")),
+    }
+    Ok(())
+}
+
+/// What a stream does not need any more goes back while it runs.
+fn shrink(exchange: &mut Exchange) {
+    if let Some(enough) = exchange.enough() {
+        bank::release(exchange.cover.shrink_to(enough));
     }
 }
 
@@ -124,7 +156,15 @@ impl callbacks::Stream for Stream {
         self.shared = Some(shared);
         match sent {
             Ok(()) => Action::Continue,
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => {
+                let action = refuse(&refusal);
+                if let Some(Ok(mut shared)) =
+                    self.shared.as_ref().map(|shared| shared.try_borrow_mut())
+                {
+                    shared.exchange.refused = Some(refusal);
+                }
+                action
+            }
         }
     }
 
@@ -202,6 +242,7 @@ impl callbacks::Stream for Stream {
         let step = self
             .attempt
             .reply_body(&mut shared.exchange, &bytes, follows, host::now());
+        shrink(&mut shared.exchange);
         match step {
             BodyStep::Hold => Action::Pause,
             BodyStep::Retry => retry(),

@@ -15,7 +15,8 @@ use std::rc::Rc;
 use tollgate_core::attempt::Follows;
 
 use crate::Plugin;
-use crate::host;
+use crate::bank::{self, News};
+use crate::host::{self, call};
 
 /// What Envoy is to do with what it has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,17 @@ impl Action {
     }
 }
 
+/// What happens to a stream that was told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing: it waits on, or was answered.
+    Waits,
+    /// The request goes on.
+    GoesOn,
+    /// The reply goes on.
+    ReplyGoes,
+}
+
 /// One request in one role. What a role does not say anything to goes on.
 pub(crate) trait Stream {
     fn request_head(&mut self, follows: Follows) -> Action;
@@ -48,6 +60,10 @@ pub(crate) trait Stream {
     }
     fn reply_trailers(&mut self) -> Action {
         Action::Continue
+    }
+    /// What it waited for has come.
+    fn told(&mut self, _news: News) -> Then {
+        Then::Waits
     }
     /// The request is over, and Envoy is about to write its access log.
     fn ended(&mut self) {}
@@ -135,7 +151,7 @@ extern "C" fn proxy_on_context_create(context: u32, plugin: u32) {
 extern "C" fn proxy_on_configure(context: u32, _size: usize) -> u32 {
     let mut accepted = false;
     on_plugin(context, |plugin| {
-        accepted = plugin.configure(&host::configuration());
+        accepted = plugin.configure(call::Context(context), &host::configuration());
     });
     u32::from(accepted)
 }
@@ -143,6 +159,39 @@ extern "C" fn proxy_on_configure(context: u32, _size: usize) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(context: u32) {
     on_plugin(context, |plugin| plugin.tick());
+    tell_news();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(context: u32, token: u32, size: usize) {
+    let message = call::answer(size);
+    on_plugin(context, |plugin| plugin.answered(token, &message));
+    tell_news();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(context: u32, token: u32, _status: u32) {
+    on_plugin(context, |plugin| plugin.call_failed(token));
+    tell_news();
+}
+
+/// Those who wait hear what has come. Nothing is borrowed while one of them goes on, since the host calls back from
+/// within.
+fn tell_news() {
+    bank::tell(|context, news| {
+        let Some(Context::Stream(stream)) = find(context.0) else {
+            return;
+        };
+        call::act_for(context);
+        let then = stream
+            .try_borrow_mut()
+            .map_or(Then::Waits, |mut stream| stream.told(news));
+        match then {
+            Then::Waits => {}
+            Then::GoesOn => call::go_on(),
+            Then::ReplyGoes => call::let_reply_go(),
+        }
+    });
 }
 
 #[unsafe(no_mangle)]

@@ -10,6 +10,9 @@
 
 use std::ptr;
 
+pub(crate) mod call;
+pub(crate) mod shared;
+
 use tollgate_core::head::Head;
 use tollgate_core::metrics::Kind;
 use tollgate_core::units::Timestamp;

@@ -7,16 +7,20 @@ use std::rc::Rc;
 use tollgate_core::config;
 
 use crate::callbacks::Stream;
+use crate::host::call::Context;
 
 mod attempt;
+mod bank;
 mod callbacks;
 mod counters;
 mod gateway;
 mod host;
+mod line;
 mod meeting;
+mod rows;
 
-/// How often streams are looked at for silence.
-const TICK_MS: u32 = 250;
+/// How often streams are looked at for silence, and what waits is looked after.
+const TICK_MS: u32 = 50;
 
 /// One plugin, as Envoy configured it.
 #[derive(Default)]
@@ -29,9 +33,10 @@ enum Plugin {
 
 impl Plugin {
     /// Whether the configuration can be used.
-    fn configure(&mut self, bytes: &[u8]) -> bool {
+    fn configure(&mut self, context: Context, bytes: &[u8]) -> bool {
         match serde_json::from_slice::<config::Plugin>(bytes) {
             Ok(config::Plugin::Gateway(config)) => {
+                bank::configure(context, config.budget_service.clone());
                 *self = Self::Gateway(Rc::new(gateway::Settings::new(config)));
                 host::tick_every(TICK_MS);
                 true
@@ -51,8 +56,24 @@ impl Plugin {
     }
 
     fn tick(&self) {
-        for context in meeting::fallen_silent(host::now()) {
+        let now = host::now();
+        for context in meeting::fallen_silent(now) {
             host::break_off(context);
+        }
+        bank::tick(now);
+    }
+
+    /// The budget service answered.
+    fn answered(&self, token: u32, message: &[u8]) {
+        if let Self::Gateway(settings) = self {
+            settings.answered(token, message);
+        }
+    }
+
+    /// The budget service did not answer.
+    fn call_failed(&self, token: u32) {
+        if let Self::Gateway(settings) = self {
+            settings.call_failed(token);
         }
     }
 
