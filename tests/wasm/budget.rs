@@ -187,6 +187,11 @@ fn memory_does_not_grow_with_requests() {
 fn the_filter_is_not_heavy() {
     let path = std::env::var("TOLLGATE_WASM")
         .expect("TOLLGATE_WASM names the filter; `make test` sets it");
-    let bytes = std::fs::metadata(path).expect("the filter").len();
+    let bytes = std::fs::metadata(&path).expect("the filter").len();
     assert!(bytes <= 4_000_000, "{bytes} bytes");
+    let packed = std::process::Command::new("gzip")
+        .args(["-9", "-c", &path])
+        .output();
+    let packed = packed.expect("gzip").stdout.len();
+    assert!(packed > 0 && packed <= 2_500_000, "{packed} bytes by gzip");
 }
