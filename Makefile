@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check e2e bench envoy docker clean
+.PHONY: help setup build run test check e2e sim bench envoy docker clean
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
+export SEED SEEDS
 
 export CONFIG ?= envoy/gateway.yaml
 DATA ?= .tollgate
@@ -35,6 +36,9 @@ check: ## Check format, lints, dependencies, scripts and the house rules
 
 e2e: setup build ## Run only the tests against real Envoys
 	@scripts/test --package tollgate-tests
+
+sim: ## Run the simulator of money: SEEDS=100000 histories, or the one of SEED=17
+	@cargo test --profile native --package tollgate-tests --test money_simulator no_history -- --nocapture
 
 bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (CONFIG, ROUNDS, SECONDS_EACH)
 	@scripts/bench

@@ -55,6 +55,7 @@ fn example() -> Checked {
                     fake: None,
                 },
             ],
+            budget: None,
         },
         tenants: Vec::new(),
     }

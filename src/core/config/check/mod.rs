@@ -13,6 +13,7 @@ use super::{Gateway, Model, Price, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod budget_service;
 mod key;
 mod money;
 mod name;
@@ -43,6 +44,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let (providers, upstreams) = provider::check(written, &mut problems);
     let models = models(written, &mut problems);
     let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -54,7 +56,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
-        budget_service: None,
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -62,6 +64,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {

@@ -11,7 +11,7 @@ use crate::units::NanoUsd;
 /// Slots a scope may stand in.
 pub const PLACE_WAYS: usize = 2;
 /// The size of a row in shared data.
-pub const ROW_BYTES: usize = 128;
+pub const ROW_BYTES: usize = 136;
 
 /// Where a scope's row is, or could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl LeaseRow {
             self.tight_since.0,
             asking,
             since,
+            self.uncovered.0,
         ];
         let mut bytes = [0; ROW_BYTES];
         for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -119,6 +120,7 @@ impl LeaseRow {
                 (2, since) => Asking::Denied { since },
                 _ => return Err(UnreadableRow),
             },
+            uncovered: NanoUsd(next()?),
         })
     }
 }
