@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check e2e fuzz bench bench-core bench-scale bench-peers soak envoy docker clean
+.PHONY: help setup build run test check e2e sim fuzz bench bench-core bench-scale bench-peers soak envoy docker clean
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
+export SEED SEEDS
 
 export CONFIG ?= envoy/gateway.yaml
 DATA ?= .tollgate
@@ -39,6 +40,9 @@ e2e: setup build ## Run only the tests against real Envoys
 
 fuzz: ## Attack every reader with mutated input for a while (TIME=60, in seconds); what breaks one is kept as a test
 	@scripts/fuzz "$(TIME)"
+
+sim: ## Run the simulator of money: SEEDS=100000 histories, or the one of SEED=17
+	@cargo test --profile native --package tollgate-tests --test money_simulator no_history -- --nocapture
 
 bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (ROUNDS, SECONDS_EACH, ONLY=scenario)
 	@scripts/bench

@@ -1,6 +1,7 @@
 //! The budget service: what is durable, and who may spend how much.
 //!
-//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`store`] keeps, [`calendar`] knows what day it is.
+//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`store`] keeps, [`calendar`] knows what day it is; [`service`]
+//! is all of it together.
 
 #![cfg_attr(
     test,
@@ -13,4 +14,5 @@
 pub mod calendar;
 pub mod engine;
 pub mod grpc;
+pub mod service;
 pub mod store;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, prices, render, up};
+use tollgate::command::{budget_service, check, fake, prices, render, up};
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -21,6 +21,7 @@ enum Command {
     Render(render::Args),
     Fake(fake::Args),
     Prices(prices::Args),
+    BudgetService(budget_service::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::BudgetService(args) => budget_service::run(&args),
         Command::ExecWithParent {
             parent,
             program,

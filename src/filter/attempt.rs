@@ -77,7 +77,6 @@ fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
     };
     match bank::raise(&wanted, now) {
         Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
-        Some(Outcome::Owed) => exchange.cover.owe(wanted.amount),
         Some(Outcome::Uncovered(why)) => {
             return Err(uncovered(&exchange.cover, &wanted, why, now));
         }

@@ -2,6 +2,7 @@
 
 use tollgate_core::config::deploy::Problem;
 
+pub mod budget_service;
 pub mod check;
 pub mod fake;
 pub mod prices;

@@ -59,6 +59,7 @@ fn example() -> Checked {
                     fake: None,
                 },
             ],
+            budget: None,
         },
         tenants: Vec::new(),
     }

@@ -13,6 +13,7 @@ use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod budget_service;
 mod identity;
 mod key;
 mod money;
@@ -47,6 +48,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
     let (providers, upstreams) = provider::check(written, &mut problems);
     let models = models(written, known, &mut problems);
     let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -58,7 +60,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
-        budget_service: None,
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -66,6 +68,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
 use super::row::{LeaseRow, Short, Standing};
-use crate::money::ids::{Millis, OpenId, ScopeId};
-use crate::money::message::{Debt, Open, Return, Usage, Want};
+use crate::money::ids::{LeaseId, Millis, OpenId, ScopeId};
+use crate::money::message::{AMOUNT_MAX, Open, Return, Usage, Want};
 use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
@@ -43,8 +43,6 @@ pub type Ticket = u32;
 pub enum Outcome {
     /// It is held.
     Held(Hold),
-    /// It is not, but the terms allow to owe it while the service is away.
-    Owed,
     /// It is not.
     Uncovered(Uncovered),
 }
@@ -56,8 +54,6 @@ pub struct Ending {
     pub cost: NanoUsd,
     /// The opening it closes.
     pub closes: Option<OpenId>,
-    /// Who owes what its hold does not cover.
-    pub owed_by: Vec<ScopeId>,
     /// The line of its record.
     pub record: Vec<u8>,
 }
@@ -80,8 +76,6 @@ pub struct Keeper {
     standings: BTreeMap<ScopeId, Standing>,
     /// Scopes this worker took from, and when last.
     mine: BTreeMap<ScopeId, Millis>,
-    /// What is owed and was not answered yet.
-    owed: BTreeMap<ScopeId, NanoUsd>,
     heard_at: Millis,
     asked_at: Option<Millis>,
     swept_at: Millis,
@@ -132,12 +126,6 @@ impl Keeper {
         self.waiting.len()
     }
 
-    /// What is owed, uncovered by any lease.
-    pub fn exposure(&self) -> NanoUsd {
-        let sum: u128 = self.owed.values().map(|owed| u128::from(owed.0)).sum();
-        NanoUsd(u64::try_from(sum).unwrap_or(u64::MAX))
-    }
-
     /// Holds what is wanted. None: the request waits, and [`Keeper::arrived`] or [`Keeper::tick`] tells what became of it.
     pub fn hold(
         &mut self,
@@ -168,7 +156,7 @@ impl Keeper {
     pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
         match self.take(rows, wanted, now) {
             Ok(hold) => Outcome::Held(hold),
-            Err(scope) if self.is_away(now) => self.owe_or_refuse(wanted, scope),
+            Err(scope) if self.is_away(now) => Outcome::Uncovered(Uncovered::Unreachable { scope }),
             Err(scope) => {
                 self.ask(rows, scope, now);
                 self.refuse(scope)
@@ -194,10 +182,12 @@ impl Keeper {
 
     /// A request is over: pays for it, puts the rest back, and reports it.
     pub fn settle(&mut self, rows: &mut impl Rows, hold: Hold, ending: Ending) {
-        let held = hold.parts.iter().map(|part| part.nanos.0).max();
-        let is_covered = !hold.parts.is_empty() || ending.owed_by.is_empty();
         let mut settling = Settling::new(hold, ending.cost);
-        let Finished { charges, returns } = loop {
+        let Finished {
+            charges,
+            debts,
+            returns,
+        } = loop {
             match settling.next_step() {
                 SettlingStep::Pay { part, cost } => {
                     let (_, (charge, back)) = rows.change(part.scope, |row| {
@@ -212,20 +202,6 @@ impl Keeper {
         for back in returns {
             self.give_back(Some(back));
         }
-        let uncovered = if is_covered {
-            NanoUsd::ZERO
-        } else {
-            NanoUsd(ending.cost.0.saturating_sub(held.unwrap_or_default()))
-        };
-        let debts: Vec<Debt> = ending
-            .owed_by
-            .iter()
-            .filter(|_| uncovered > NanoUsd::ZERO)
-            .map(|scope| Debt {
-                scope: *scope,
-                nanos: uncovered,
-            })
-            .collect();
         if let Some(outbox) = &mut self.outbox {
             outbox.report(Usage {
                 closes: ending.closes,
@@ -236,16 +212,6 @@ impl Keeper {
                 ..Usage::default()
             });
         }
-    }
-
-    /// What was owed for a request is known now, or was never spent.
-    pub fn unowe(&mut self, scopes: &[ScopeId], amount: NanoUsd) {
-        for scope in scopes {
-            if let Some(owed) = self.owed.get_mut(scope) {
-                *owed = NanoUsd(owed.0.saturating_sub(amount.0));
-            }
-        }
-        self.owed.retain(|_, owed| *owed > NanoUsd::ZERO);
     }
 
     /// Reports a request that begins. None as long as nobody knows who this process is.
@@ -263,6 +229,9 @@ impl Keeper {
         now: Millis,
     ) -> Vec<(Ticket, Outcome)> {
         self.heard(now);
+        for debt in arrival.answered.usage.iter().flat_map(|usage| &usage.debts) {
+            rows.change(debt.scope, |row| (row.repaid(debt.nanos), ()));
+        }
         for grant in &arrival.grants {
             let (_, landed) = rows.change(grant.scope, |row| {
                 // What does not fit into a row would not be spent here in a thousand years: it stays held for us.
@@ -324,8 +293,9 @@ impl Keeper {
             }
             let patience = waiting.wanted.wait_ms;
             if self.is_away(now) {
-                let outcome = self.owe_or_refuse(&waiting.wanted, waiting.short_of);
-                told.push((waiting.ticket, outcome));
+                let scope = waiting.short_of;
+                let why = Uncovered::Unreachable { scope };
+                told.push((waiting.ticket, Outcome::Uncovered(why)));
             } else if now.is_over(waiting.since, patience) && self.was_answered(waiting.since) {
                 told.push((waiting.ticket, self.refuse(waiting.short_of)));
             } else {
@@ -370,7 +340,11 @@ impl Keeper {
                             Err(short) => (row, (Err(short), row.standing)),
                         });
                     self.standings.insert(scope, standing);
-                    self.took(&mut taking, scope, slot, result, now);
+                    if result.is_err() && self.borrow(rows, wanted, scope, now) {
+                        taking.took(slot, LeaseId::UNCOVERED);
+                    } else {
+                        self.took(&mut taking, scope, slot, result, now);
+                    }
                 }
                 TakingStep::GiveBack(part) => self.release(rows, vec![part]),
                 TakingStep::Held(hold) => return Ok(hold),
@@ -379,12 +353,37 @@ impl Keeper {
         }
     }
 
+    /// While the service is away a request may go uncovered, as far as the terms of its purse allow it. What one process
+    /// has borrowed stands in the row, for all its workers.
+    fn borrow(
+        &mut self,
+        rows: &mut impl Rows,
+        wanted: &Wanted,
+        scope: ScopeId,
+        now: Millis,
+    ) -> bool {
+        let payer = wanted.payers.iter().find(|payer| payer.scope == scope);
+        let allowed = match payer {
+            Some(payer) if self.is_away(now) => payer.debt.unwrap_or(AMOUNT_MAX),
+            Some(_) | None => NanoUsd::ZERO,
+        };
+        if allowed == NanoUsd::ZERO {
+            return false;
+        }
+        let (_, borrowed) =
+            rows.change(scope, |row| match row.borrow(wanted.amount, allowed, now) {
+                Ok(row) => (row, true),
+                Err(_) => (row, false),
+            });
+        borrowed
+    }
+
     fn took(
         &mut self,
         taking: &mut Taking,
         scope: ScopeId,
         slot: Option<u32>,
-        result: Result<(crate::money::ids::LeaseId, Option<Want>), Short>,
+        result: Result<(LeaseId, Option<Want>), Short>,
         now: Millis,
     ) {
         match result {
@@ -424,23 +423,6 @@ impl Keeper {
             self.is_urgent = true;
             outbox.want(want);
         }
-    }
-
-    fn owe_or_refuse(&mut self, wanted: &Wanted, scope: ScopeId) -> Outcome {
-        let fits = |keeper: &Self, scope: ScopeId, debt: Option<NanoUsd>| {
-            let owed = keeper.owed.get(&scope).copied().unwrap_or_default();
-            let sum = owed.0.saturating_add(wanted.amount.0);
-            debt.is_none_or(|debt| sum <= debt.0)
-        };
-        let mut payers = wanted.payers.iter();
-        if !payers.all(|payer| fits(self, payer.scope, payer.debt)) {
-            return Outcome::Uncovered(Uncovered::Unreachable { scope });
-        }
-        for payer in &wanted.payers {
-            let owed = self.owed.entry(payer.scope).or_default();
-            *owed = NanoUsd(owed.0.saturating_add(wanted.amount.0));
-        }
-        Outcome::Owed
     }
 
     fn refuse(&self, scope: ScopeId) -> Outcome {
