@@ -23,7 +23,7 @@ use crate::line::{self, Begun, Line};
 use crate::rows::Slots;
 
 /// Deciding calls are given up after this; the outbox sends again.
-const CALL_MS: u32 = 1_500;
+const CALL_MS: u32 = 3_000;
 /// Changes of keys and switches are asked for this often.
 const WATCH_MS: u64 = 1_000;
 /// Reports go this often, unless somebody waits.
@@ -506,8 +506,11 @@ impl Bank {
                 callers.away(hash, now);
                 self.identified(hash);
             }
-            Some(Call::Sync(_)) => self.sync_failures = self.sync_failures.saturating_add(1),
-            Some(Call::Hello | Call::Watch) | None => {}
+            Some(Call::Sync(_) | Call::Hello) => {
+                self.keeper.cut_off();
+                self.sync_failures = self.sync_failures.saturating_add(1);
+            }
+            Some(Call::Watch) | None => {}
         }
     }
 }

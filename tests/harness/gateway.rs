@@ -119,7 +119,7 @@ impl Gateway {
         self.budget[0].address()
     }
 
-    /// Where the budget service is asked by operators, if the configuration has it at `{budget_admin}`.
+    /// Where the budget service is asked by operators, if the configuration has it at `{budget-admin}`.
     pub fn budget_admin(&self) -> SocketAddr {
         self.budget[1].address()
     }

@@ -136,7 +136,7 @@ impl Setup {
                 "listen" => Some(listen.address()),
                 "admin" => Some(admin.address()),
                 "budget" => Some(budget[0].address()),
-                "budget_admin" => Some(budget[1].address()),
+                "budget-admin" => Some(budget[1].address()),
                 _ => None,
             });
             match self.launch() {
@@ -157,7 +157,7 @@ impl Setup {
     }
 
     fn start_fakes(&self) -> BTreeMap<String, Fake> {
-        let ours = ["listen", "admin", "budget", "budget_admin", "log", "dir"];
+        let ours = ["listen", "admin", "budget", "budget-admin", "log", "dir"];
         let names = template::names(&self.template)
             .into_iter()
             .filter(|name| !ours.contains(name));

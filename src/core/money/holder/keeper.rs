@@ -17,7 +17,7 @@ use crate::units::NanoUsd;
 /// A request that waits tries again after this, if nothing comes before.
 const TRY_AGAIN_MS: u64 = 100;
 /// A service that was not heard for so long, though it was asked, is away.
-const AWAY_AFTER_MS: u64 = 1_000;
+const AWAY_AFTER_MS: u64 = 3_000;
 /// Rows are looked through for idle money this often.
 const SWEEP_MS: u64 = 500;
 /// A scope that this worker did not use for so long is swept by others, or not at all any more.
@@ -65,6 +65,8 @@ struct Waiting {
     since: Millis,
     tries_at: Millis,
     short_of: ScopeId,
+    /// The service said that it has nothing for it.
+    is_denied: bool,
 }
 
 /// One worker.
@@ -78,6 +80,8 @@ pub struct Keeper {
     mine: BTreeMap<ScopeId, Millis>,
     heard_at: Millis,
     asked_at: Option<Millis>,
+    /// The last call did not get through.
+    is_cut_off: bool,
     swept_at: Millis,
     is_urgent: bool,
 }
@@ -117,8 +121,15 @@ impl Keeper {
 
     /// Whether the service does not answer.
     pub fn is_away(&self, now: Millis) -> bool {
-        self.asked_at
-            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS))
+        let silent = self
+            .asked_at
+            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS));
+        self.is_cut_off || silent
+    }
+
+    /// A call did not get through.
+    pub fn cut_off(&mut self) {
+        self.is_cut_off = true;
     }
 
     /// How many wait.
@@ -147,6 +158,7 @@ impl Keeper {
             since: now,
             tries_at: now.after(TRY_AGAIN_MS),
             short_of,
+            is_denied: false,
         });
         self.ask(rows, short_of, now);
         None
@@ -250,6 +262,13 @@ impl Keeper {
         }
         for scope in &arrival.denied {
             rows.change(*scope, |row| (row.denied(now), ()));
+            let wants = &arrival.answered.wants;
+            let needed = wants.iter().find(|want| want.scope == *scope);
+            let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
+            for waiting in &mut self.waiting {
+                waiting.is_denied |=
+                    asked && waiting.short_of == *scope && arrival.sent_at >= waiting.since;
+            }
         }
         for scope in &arrival.recall {
             if !self.waits_for(*scope) {
@@ -273,6 +292,7 @@ impl Keeper {
     pub fn heard(&mut self, now: Millis) {
         self.heard_at = now;
         self.asked_at = None;
+        self.is_cut_off = false;
     }
 
     /// Time passes: tries again for those who wait, refuses those who waited long enough, sends home what lies idle.
@@ -296,7 +316,7 @@ impl Keeper {
                 let scope = waiting.short_of;
                 let why = Uncovered::Unreachable { scope };
                 told.push((waiting.ticket, Outcome::Uncovered(why)));
-            } else if now.is_over(waiting.since, patience) && self.was_answered(waiting.since) {
+            } else if waiting.is_denied && now.is_over(waiting.since, patience) {
                 told.push((waiting.ticket, self.refuse(waiting.short_of)));
             } else {
                 self.waiting.push(waiting);
@@ -312,11 +332,6 @@ impl Keeper {
             self.sweep(rows, now);
         }
         told
-    }
-
-    /// Whether the service spoke since then: nobody is refused money that was not asked for.
-    fn was_answered(&self, since: Millis) -> bool {
-        self.heard_at >= since
     }
 
     fn waits_for(&self, scope: ScopeId) -> bool {
