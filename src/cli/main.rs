@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, render, up};
+use tollgate::command::{check, fake, prices, render, up};
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Fake(fake::Args),
+    Prices(prices::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::ExecWithParent {
             parent,
             program,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::config;
 use crate::dialect::passage::Heard;
-use crate::dialect::speak::{self, Fault};
+use crate::dialect::speak::Fault;
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
 use crate::json_tap::Tap;
@@ -17,7 +17,7 @@ mod foreign;
 mod native;
 
 use foreign::{Foreign, Passing, Shape};
-use native::{Events, REPLY_FIELDS};
+use native::Events;
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
@@ -143,15 +143,12 @@ impl Attempt {
                 written.headers.clone(),
             ),
             Some(Way::Passes) | None => {
-                let named = speak::Target {
-                    model: &target.model,
-                    ..speak::Target::default()
-                };
                 let splice = &exchange.request.splice;
                 let usage = dialect.stream_usage();
-                let length = splice.length(exchange.body_bytes(), &target.model, usage);
+                let cap = exchange.cap(number);
+                let length = splice.length(exchange.body_bytes(), &target.model, usage, cap);
                 (
-                    dialect.passing_path(exchange.path, &named),
+                    dialect.passing_path(exchange.path, &provider.asked_for(target)),
                     length,
                     Vec::new(),
                 )
@@ -180,15 +177,16 @@ impl Attempt {
         exchange: &Exchange,
         in_envoy: impl FnOnce() -> Vec<u8>,
     ) -> Option<Cow<'_, [u8]>> {
-        let (_, target, provider) = exchange.last()?;
+        let (tried, target, provider) = exchange.last()?;
+        let cap = exchange.cap(tried.number);
         if let Way::Translated(written) = exchange.way()? {
             return Some(Cow::Borrowed(&written.body));
         }
         let usage = provider.dialect.provider().stream_usage();
         let splice = &exchange.request.splice;
         let body = match &exchange.body {
-            Body::Kept(body) => splice.write(body, &target.model, usage),
-            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage),
+            Body::Kept(body) => splice.write(body, &target.model, usage, cap),
+            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage, cap),
         };
         body.map(Cow::Owned)
     }
@@ -345,6 +343,15 @@ impl Attempt {
                 self.finish_error(exchange, bytes);
                 BodyStep::Pass(sse::Output::Same)
             }
+            State::Judge {
+                kind: Kind::Whole,
+                status,
+            } => {
+                let (tap, of) = (native::tapped(bytes), (Kind::Whole, *status));
+                let proof = native::prove_whole(&tap, bytes, follows);
+                self.judge(exchange, of, &proof, bytes)
+                    .unwrap_or_else(|| self.accept_tapped(exchange, of.1, tap, follows, now))
+            }
             State::Judge { kind, status } => {
                 let (kind, status) = (*kind, *status);
                 let (proof, heard) = kind.prove(exchange, bytes, follows);
@@ -420,7 +427,7 @@ impl Attempt {
         accepted(exchange, status, now);
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
-            Kind::Whole => State::PassWhole(Box::new(Tap::new(REPLY_FIELDS))),
+            Kind::Whole => State::PassWhole(Box::new(native::tapped(&[]))),
             // It is accepted when it was read.
             Kind::Foreign(Shape::Whole, _) => State::Ended,
             Kind::Foreign(Shape::Events, passing) => match Foreign::new(exchange, passing) {
@@ -441,6 +448,20 @@ impl Attempt {
         accepted(exchange, status, now);
         self.state = State::Ended;
         BodyStep::Pass(foreign::pass_whole(exchange, heard, passing))
+    }
+
+    /// Of OpenAI's own: what has come of it was read to prove it.
+    fn accept_tapped(
+        &mut self,
+        exchange: &mut Exchange,
+        status: u16,
+        tap: Tap,
+        follows: Follows,
+        now: Timestamp,
+    ) -> BodyStep {
+        accepted(exchange, status, now);
+        self.state = State::PassWhole(Box::new(tap));
+        self.reply_body(exchange, &[], follows, now)
     }
 }
 
@@ -484,7 +505,7 @@ impl Kind {
             .map(|(_, _, provider)| provider.dialect.provider());
         let proof = match (self, dialect) {
             (Self::Events, _) => native::prove_events(bytes, follows),
-            (Self::Whole, _) => native::prove_whole(bytes, follows),
+            (Self::Whole, _) => native::prove_whole(&native::tapped(bytes), bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }

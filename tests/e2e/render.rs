@@ -72,6 +72,7 @@ fn everything() -> Checked {
             access_log: AccessLog::File(PathBuf::from("/dev/null")),
             upstreams: upstreams.map(upstream).to_vec(),
         },
+        tenants: Vec::new(),
     }
 }
 
@@ -82,6 +83,7 @@ fn provider(name: &str) -> Provider {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),
+        api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
     }
@@ -91,7 +93,7 @@ fn target(provider: usize) -> Target {
     Target {
         provider,
         model: "m".to_owned(),
-        price: None,
+        ..Target::default()
     }
 }
 
@@ -102,6 +104,7 @@ fn upstream((host, tls, credential): (&str, Option<Tls>, Option<Credential>)) ->
         tls,
         connect_timeout_ms: 2_500,
         credential,
+        signing: None,
         fake: None,
     }
 }

@@ -4,6 +4,7 @@ use tollgate_core::config::deploy::Problem;
 
 pub mod check;
 pub mod fake;
+pub mod prices;
 pub mod render;
 pub mod up;
 

@@ -92,11 +92,8 @@ mod tests {
                 keys: vec![Key {
                     sha256: sha256(key),
                     name: "demo".to_owned(),
-                    org: String::new(),
-                    team: String::new(),
-                    user: String::new(),
                     models: Some(vec!["small".to_owned()]),
-                    disabled: false,
+                    ..Key::default()
                 }],
                 ..Gateway::default()
             },
@@ -106,6 +103,7 @@ mod tests {
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
             },
+            tenants: Vec::new(),
         }
     }
 

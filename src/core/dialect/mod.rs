@@ -41,11 +41,9 @@ pub mod writer;
 pub struct Dialect(&'static dyn Provider);
 
 impl Dialect {
-    /// Every one that can be configured: those whose key is a header. Signed requests are not made yet.
+    /// Every one.
     pub fn all() -> impl Iterator<Item = Self> {
-        tables::providers()
-            .filter(|provider| provider.key_header().is_some())
-            .map(Self)
+        tables::providers().map(Self)
     }
 
     /// The one of this name.

@@ -73,11 +73,18 @@ impl Provider for OpenAi {
         self.0.name
     }
 
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
-        Some(match self.0.path {
+    fn key_header(&self) -> (&'static str, &'static str) {
+        match self.0.path {
             Path::Plain => ("authorization", "Bearer "),
             Path::Deployments { .. } => ("api-key", ""),
-        })
+        }
+    }
+
+    fn api_version(&self) -> Option<&'static str> {
+        match self.0.path {
+            Path::Plain => None,
+            Path::Deployments { api_version } => Some(api_version),
+        }
     }
 
     fn understands(&self) -> &'static str {

@@ -1,5 +1,8 @@
 //! Names of what the money protocol speaks about, so that none is taken for another.
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
 /// One life of one proxy process. The service assigns it, and never twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
@@ -17,8 +20,21 @@ pub struct Seq(pub u64);
 pub struct RecordNumber(pub u64);
 
 /// Whose money it is: a user, a key, a team, an organisation, a tag. The order of these ids is the canonical order of holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct ScopeId(pub u64);
+
+impl ScopeId {
+    /// The id of a scope follows from its name, so that nobody has to ask for it: the first bytes of the SHA-256. The
+    /// budget service refuses two names with the same id.
+    pub fn named(name: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        Self(u64::from_le_bytes(first))
+    }
+}
 
 /// One limit of a scope: its day's, its month's, its total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

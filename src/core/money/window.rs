@@ -3,6 +3,8 @@
 //! A window is derived from the time, so nothing has to run at midnight, and nothing breaks if it does not. The core
 //! has no database of time zones: a [`Zone`] says how far the wall clock is from UTC at a moment.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::WindowId;
 use crate::units::Timestamp;
 
@@ -12,7 +14,8 @@ const NANOS: u64 = 1_000_000_000;
 const THURSDAY: i64 = 3;
 
 /// How often a budget begins anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Period {
     /// At midnight.
     Day,
@@ -21,6 +24,7 @@ pub enum Period {
     /// At midnight before the first.
     Month,
     /// Never.
+    #[default]
     Total,
 }
 
@@ -134,7 +138,7 @@ fn month_of(days: i64) -> i64 {
 }
 
 /// The first day of a month, the reverse of [`month_of`].
-fn first_of_month(month: i64) -> i64 {
+pub(crate) fn first_of_month(month: i64) -> i64 {
     let from_march = month.saturating_sub(2);
     let year = from_march.div_euclid(12);
     let month = from_march.rem_euclid(12);
@@ -144,6 +148,22 @@ fn first_of_month(month: i64) -> i64 {
     era.saturating_mul(ERA_DAYS)
         .saturating_add(days)
         .saturating_sub(EPOCH_FROM_MARCH_0)
+}
+
+/// When a day begins in UTC, of `YYYY-MM-DD`.
+pub fn start_of_day(date: &str) -> Option<Timestamp> {
+    let mut numbers = date.splitn(3, '-').map(|part| part.parse::<u16>().ok());
+    let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let first = i64::from(year)
+        .checked_mul(12)?
+        .checked_add(i64::from(month.checked_sub(1)?))?;
+    let next = first_of_month(first.checked_add(1)?);
+    let days = first_of_month(first).checked_add(i64::from(day.checked_sub(1)?))?;
+    if month > 12 || days >= next {
+        return None;
+    }
+    let seconds = u64::try_from(days.checked_mul(DAY_SECONDS)?).ok()?;
+    seconds.checked_mul(1_000_000_000).map(Timestamp)
 }
 
 /// Days of an era before its year `year`.
@@ -196,6 +216,26 @@ mod tests {
         let (hour, minute) = time.split_once(':').unwrap();
         let number = |text: &str| text.parse::<i64>().unwrap();
         day(date) * DAY_SECONDS + number(hour) * HOUR + number(minute) * 60
+    }
+
+    #[test]
+    fn a_date_is_the_moment_its_day_begins() {
+        for (date, want) in [
+            ("1970-01-01", Some(0)),
+            ("2026-11-20", Some(1_795_132_800)),
+            ("2024-02-29", Some(1_709_164_800)),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-00-01", None),
+            ("2026-01-00", None),
+            ("1969-12-31", None),
+            ("2026-01", None),
+            ("2026-01-01-01", None),
+            ("", None),
+        ] {
+            let want = want.map(|seconds: i64| at(seconds));
+            assert_eq!(start_of_day(date), want, "{date}");
+        }
     }
 
     #[test]

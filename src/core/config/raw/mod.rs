@@ -10,15 +10,17 @@ use super::reader::{Findings, Part, Section, section};
 use super::scalar::{address, count, duration, size, text, truth};
 
 mod model;
+pub(super) mod money;
 mod price;
 mod provider;
-mod tenants;
+pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
-pub use model::{Model, Target};
-pub use price::Price;
-pub use provider::{Provider, Tls, is_variable};
-pub use tenants::{Key, Tenants};
+pub use model::{Model, Target, Unpriced};
+pub use money::{Budget, Money};
+pub use price::{Extends, LongContext, Price, Rates};
+pub use provider::{Aws, Provider, Tls, is_variable};
+pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub tenants: Given<Tenants>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
+    /// `unpriced`, for every model that says nothing else.
+    pub unpriced: Given<Unpriced>,
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
@@ -111,6 +115,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),
         prices: named(top, "prices", price::prices, findings),
+        unpriced: top.single("unpriced", model::unpriced, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
         asked: BTreeSet::new(),
