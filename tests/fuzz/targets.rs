@@ -12,7 +12,7 @@ use tollgate_core::dialect::{accents::StreamUsage, base64, writer};
 use tollgate_core::endpoint::Streams;
 use tollgate_core::eventstream::{FRAME_BYTES_MAX, Frames, crc32};
 use tollgate_core::json_tap::Tap;
-use tollgate_core::request::{self, UsageOption};
+use tollgate_core::request::{self, Cap, UsageOption};
 use tollgate_core::sse::{EVENT_BYTES_MAX, Output, Splitter, Verdict};
 use tollgate_core::units::Tokens;
 use tollgate_core::usage::Usage;
@@ -396,14 +396,22 @@ pub(crate) fn splice(input: &[u8], dice: &mut Dice) -> String {
         Err(refusal) => return refusal.code.to_owned(),
     };
     let model = "another \"model\"";
-    let written = request.splice.write(input, model, usage).unwrap();
-    assert_eq!(
-        written.len(),
-        request.splice.length(input.len(), model, usage)
-    );
+    let bound = Cap {
+        field: "max_completion_tokens",
+        tokens: Tokens(77),
+    };
+    let cap = *dice.of(&[None, Some(bound)]);
+    let length = request.splice.length(input.len(), model, usage, cap);
+    let Some(written) = request.splice.write(input, model, usage, cap) else {
+        assert_eq!(length, input.len());
+        return "as it came".to_owned();
+    };
+    assert_eq!(written.len(), length);
     let mut tape = Tape::default();
     if let Ok(json) = tape.read(&written) {
         assert_eq!(json.text_of("model").as_deref(), Some(model));
+    } else {
+        assert!(!is_json(input), "what was JSON is none any more");
     }
     format!("{:?}", request.reply)
 }
