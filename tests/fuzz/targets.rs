@@ -54,7 +54,7 @@ pub(crate) fn request(input: &[u8], dice: &mut Dice) -> String {
         }
     };
     let target = Target {
-        model: *dice.of::<&str>(&[
+        model: dice.of::<&str>(&[
             "claude-sonnet-4-5",
             "gemini-3-pro",
             "us.anthropic.claude-opus-4-6",
@@ -86,7 +86,7 @@ pub(crate) fn stream(input: &[u8], dice: &mut Dice) -> String {
     let provider = any_provider(dice);
     let framed = provider.name().contains("bedrock");
     let bytes = if framed && dice.below(4) > 0 {
-        frames_of(input, provider.name() == "anthropic_bedrock")
+        frames_of(input, Kinds::of(provider))
     } else {
         input.to_vec()
     };
@@ -284,7 +284,7 @@ pub(crate) fn frames(input: &[u8], dice: &mut Dice) -> String {
     let bytes = match dice.below(3) {
         0 => input.to_vec(),
         _ => {
-            let mut bytes = frames_of(input, false);
+            let mut bytes = frames_of(input, Kinds::Said);
             if let Some(byte) = dice
                 .below(40)
                 .checked_sub(20)
@@ -316,8 +316,26 @@ pub(crate) fn frames(input: &[u8], dice: &mut Dice) -> String {
     format!("{} {:?} {decoded}", whole.0.len().min(9), whole.1)
 }
 
+/// Which kind stands on the frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    /// What stands before the JSON.
+    Said,
+    /// `chunk`, always.
+    Chunks,
+}
+
+impl Kinds {
+    fn of(provider: &dyn Provider) -> Self {
+        match provider.name() {
+            "anthropic_bedrock" => Self::Chunks,
+            _ => Self::Said,
+        }
+    }
+}
+
 /// `KIND JSON` a line, as frames with good checksums.
-fn frames_of(input: &[u8], wrapped: bool) -> Vec<u8> {
+fn frames_of(input: &[u8], kinds: Kinds) -> Vec<u8> {
     let lines = input
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());
@@ -329,7 +347,7 @@ fn frames_of(input: &[u8], wrapped: bool) -> Vec<u8> {
             let kind = String::from_utf8_lossy(&kind[..kind.len().min(200)]).into_owned();
             match kind.strip_prefix('!') {
                 Some(kind) => frame(":exception-type", kind, payload),
-                None if wrapped => frame(":event-type", "chunk", payload),
+                None if kinds == Kinds::Chunks => frame(":event-type", "chunk", payload),
                 None => frame(":event-type", &kind, payload),
             }
         })
