@@ -182,6 +182,7 @@ fn what_may_be_owed_while_the_service_is_away_is_bounded_and_posted_afterwards()
         call.field("max_tokens", max).send()
     };
     assert_eq!(ask(2).status(), 200);
+    gateway.provider("alpha").always(Scripted::tokens(100));
     let service = service_of(&gateway);
     signal(service, "-STOP");
     let mut statuses = Vec::new();
