@@ -8,4 +8,6 @@
     )
 )]
 
+pub mod admin;
+pub mod alerts;
 pub mod store;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, render, up};
+use tollgate::command::{accounts, budgets, check, fake, keys, render, spend, switch, tenants, up};
+use tollgate_core::tenancy::Level;
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -20,6 +21,17 @@ enum Command {
     Check(check::Args),
     Render(render::Args),
     Fake(fake::Args),
+    Keys(keys::Args),
+    /// Organisations, while everything runs.
+    Orgs(tenants::Args),
+    /// Teams, while everything runs.
+    Teams(tenants::Args),
+    /// Users, while everything runs.
+    Users(tenants::Args),
+    Budgets(budgets::Args),
+    Accounts(accounts::Args),
+    Spend(spend::Args),
+    Switch(switch::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -36,6 +48,14 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Orgs(args) => tenants::run(Level::Org, &args),
+        Command::Teams(args) => tenants::run(Level::Team, &args),
+        Command::Users(args) => tenants::run(Level::User, &args),
+        Command::Budgets(args) => budgets::run(&args),
+        Command::Accounts(args) => accounts::run(&args),
+        Command::Spend(args) => spend::run(&args),
+        Command::Switch(args) => switch::run(&args),
         Command::ExecWithParent {
             parent,
             program,

@@ -1,0 +1,27 @@
+//! The admin API: JSON over HTTP under `/api/v1`, for operators, the command line tool and the dashboard.
+//!
+//! [`operation::all`] lists what there is; the server, the OpenAPI document and the tests walk that list. What is behind
+//! it is a [`Backend`].
+
+mod backend;
+mod budgets;
+mod health;
+mod keys;
+mod openapi;
+pub mod operation;
+mod reply;
+mod reports;
+mod request;
+mod server;
+mod switches;
+mod tenants;
+pub mod token;
+
+pub use backend::{Backend, Decide, Plan};
+pub use openapi::document;
+pub use reply::{Refused, Reply};
+pub use request::{Context, Request};
+pub use server::{BASE, Settings, router, serve};
+
+#[cfg(test)]
+mod tests;
