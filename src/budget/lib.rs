@@ -1,4 +1,7 @@
 //! The budget service: what is durable, and who may spend how much.
+//!
+//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`admin`] to operators, [`alerts`] calls for them, [`store`]
+//! keeps, [`calendar`] knows what day it is.
 
 #![cfg_attr(
     test,
@@ -10,4 +13,7 @@
 
 pub mod admin;
 pub mod alerts;
+pub mod calendar;
+pub mod engine;
+pub mod grpc;
 pub mod store;

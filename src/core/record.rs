@@ -347,7 +347,7 @@ fn rfc3339(at: Timestamp) -> String {
 }
 
 /// Year, month and day of a day since 1970-01-01, by walking 400-year cycles, years and months.
-pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
+fn civil(days: u64) -> (u64, u64, u64) {
     let leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };

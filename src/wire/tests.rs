@@ -242,7 +242,7 @@ fn what_is_unreadable_says_where_and_why() {
     };
     let of_batch =
         |batch: proto::SyncRequest| SyncRequest::try_from(batch).unwrap_err().to_string();
-    let of_reply = |reply| Answer::try_from(reply).unwrap_err().to_string();
+    let of_reply = |reply: proto::SyncReply| Answer::try_from(reply).unwrap_err().to_string();
     for (came, want) in [
         (
             of_batch(batch(vec![open], Vec::new())),

@@ -1,11 +1,12 @@
 //! What the API asks of the service behind it. All of it blocks, and is called on threads for that.
 
 use tollgate_core::money::window::WindowNow;
-use tollgate_core::tenancy::{Directory, Entity, ScopeSpec};
+use tollgate_core::tenancy::{Directory, ScopeSpec};
 use tollgate_core::units::Timestamp;
 
 use super::reply::Refused;
-use crate::store::{AuditEntry, Commit, EntityChange, Reader, StoreError};
+use crate::engine::Plan;
+use crate::store::{Reader, StoreError};
 
 /// The service behind the API.
 pub trait Backend: Send + Sync + 'static {
@@ -20,7 +21,7 @@ pub trait Backend: Send + Sync + 'static {
     fn read(
         &self,
         read: &mut dyn FnMut(&mut dyn Reader) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), Refused>;
 
     /// The windows that are open now, one for each budget of a scope, in its order.
     fn windows(&self, scope: &ScopeSpec, now: Timestamp) -> Vec<WindowNow>;
@@ -31,28 +32,3 @@ pub trait Backend: Send + Sync + 'static {
 
 /// Decides about a change.
 pub type Decide = Box<dyn FnOnce(&Directory) -> Result<Plan, Refused> + Send>;
-
-/// A change, and what the audit log says of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// What becomes of which entity.
-    pub entities: Vec<Entity>,
-    /// One line for each.
-    pub audit: Vec<AuditEntry>,
-}
-
-impl Plan {
-    /// What to write, in one transaction.
-    pub fn commits(&self) -> Vec<Commit> {
-        let entity = |entity: &Entity| {
-            Commit::Entity(EntityChange {
-                kind: entity.kind().name().to_owned(),
-                id: entity.id(),
-                body: entity.body(),
-            })
-        };
-        let entities = self.entities.iter().map(entity);
-        let audit = self.audit.iter().cloned().map(Commit::Audit);
-        entities.chain(audit).collect()
-    }
-}

@@ -15,11 +15,11 @@ use tollgate_core::tenancy::{
 };
 use tollgate_core::units::NanoUsd;
 
-use super::backend::Plan;
 use super::operation::Operation;
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request, no_object};
 use super::tenants::{existing, managed_by_file, plan};
+use crate::engine::Plan;
 use crate::store::{AuditEntry, LeaseRow, Page};
 
 const BUDGET_FIELDS: &[&str] = &[

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Access, Operation, all};
+use super::operation::{Access, Operation};
+use super::operations::all;
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request};
 use super::server::BASE;

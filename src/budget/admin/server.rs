@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tollgate_core::units::Timestamp;
 
-use super::operation::{Access, Operation, all};
+use super::operation::{Access, Operation};
+use super::operations::all;
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request};
 use super::token::AdminToken;

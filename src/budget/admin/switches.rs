@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tollgate_core::tenancy::{Entity, Switch, SwitchedOff};
 
-use super::backend::Plan;
 use super::operation::Operation;
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request};
+use crate::engine::Plan;
 use crate::store::AuditEntry;
 
 /// A longer reason is a text for another place.

@@ -6,11 +6,11 @@ use tollgate_core::config::node::Node;
 use tollgate_core::config::{Key, moment};
 use tollgate_core::tenancy::{Directory, Entity, KeyHash, Level, Managed, Secret, Tenant, form};
 
-use super::backend::Plan;
 use super::operation::Operation;
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request, no_object, wrong};
 use super::token;
+use crate::engine::Plan;
 use crate::store::AuditEntry;
 
 /// How our keys begin.

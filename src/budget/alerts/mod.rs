@@ -3,6 +3,7 @@
 //! What happened is written with what it happened to, in one transaction; what is sent is marked afterwards. So a restart
 //! loses none, and each has an id by which a receiver knows one that comes again. Nothing waits for a webhook.
 
+mod live;
 mod message;
 mod sender;
 

@@ -12,7 +12,8 @@ use tollgate_core::money::ids::ScopeId;
 use tollgate_core::units::Timestamp;
 
 use super::message::{Shape, message, percent};
-use crate::store::{AlertId, AlertOutcome, AlertRow, StoreError};
+use crate::engine::Trouble;
+use crate::store::{AlertId, AlertOutcome, AlertRow};
 
 const SECOND: u64 = 1_000_000_000;
 /// Looked for what is due so often.
@@ -39,9 +40,9 @@ pub struct Sink {
 /// The store's side of it.
 pub trait Outbox: Send + Sync + 'static {
     /// What is to be sent now, oldest first.
-    fn due(&self, now: Timestamp, at_most: usize) -> Result<Vec<AlertRow>, StoreError>;
+    fn due(&self, now: Timestamp, at_most: usize) -> Result<Vec<AlertRow>, Trouble>;
     /// Writes what became of it.
-    fn mark(&self, id: AlertId, outcome: AlertOutcome) -> Result<(), StoreError>;
+    fn mark(&self, id: AlertId, outcome: AlertOutcome) -> Result<(), Trouble>;
     /// What a scope is called.
     fn scope_name(&self, scope: ScopeId) -> Option<String>;
 }
@@ -111,7 +112,7 @@ impl Post {
     }
 
     /// Sends what is due, once to each sink that has not got it yet.
-    pub(super) fn round(&self, outbox: &dyn Outbox, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn round(&self, outbox: &dyn Outbox, now: Timestamp) -> Result<(), Trouble> {
         for row in outbox.due(now, ROWS_MAX)? {
             let outcome = self.send(outbox, &row, now);
             outbox.mark(row.id, outcome)?;

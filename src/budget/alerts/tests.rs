@@ -12,7 +12,8 @@ use tollgate_core::units::Timestamp;
 
 use super::sender::Post;
 use super::*;
-use crate::store::{AlertId, AlertOutcome, AlertRow, AlertStanding, StoreError};
+use crate::engine::Trouble;
+use crate::store::{AlertId, AlertOutcome, AlertRow, AlertStanding};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -42,7 +43,7 @@ impl Memory {
 }
 
 impl Outbox for Memory {
-    fn due(&self, now: Timestamp, at_most: usize) -> Result<Vec<AlertRow>, StoreError> {
+    fn due(&self, now: Timestamp, at_most: usize) -> Result<Vec<AlertRow>, Trouble> {
         let rows = self.0.lock().unwrap();
         let due = rows
             .values()
@@ -50,7 +51,7 @@ impl Outbox for Memory {
         Ok(due.take(at_most).cloned().collect())
     }
 
-    fn mark(&self, id: AlertId, outcome: AlertOutcome) -> Result<(), StoreError> {
+    fn mark(&self, id: AlertId, outcome: AlertOutcome) -> Result<(), Trouble> {
         let mut rows = self.0.lock().unwrap();
         let row = rows.get_mut(&id).unwrap();
         row.tries += 1;

@@ -151,7 +151,10 @@ impl StoredRecord {
 
 impl Facts {
     fn of(line: &str, now: Timestamp) -> Self {
-        let Ok(line) = serde_json::from_str::<Line>(line) else {
+        // An array would be read as a line without a single field.
+        let object = Some(line).filter(|line| line.trim_start().starts_with('{'));
+        let read = object.and_then(|line| serde_json::from_str::<Line>(line).ok());
+        let Some(line) = read else {
             return Self {
                 at: now,
                 pricing: Pricing::Unknown,
@@ -254,7 +257,7 @@ fn read_time(text: &str) -> Option<Timestamp> {
         clock.next()?.ok()?,
         clock.next()?.ok()?,
     );
-    let valid = (1970..=2500).contains(&year)
+    let valid = (1970..2262).contains(&year)
         && (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && (hours < 24 && minutes < 60 && seconds < 61)

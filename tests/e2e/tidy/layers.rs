@@ -9,6 +9,7 @@ const CORE_LAYERS: &[&[&str]] = &[
     &["sse", "eventstream", "json_tap", "head", "trace"],
     &[
         "refusal", "usage", "price", "request", "endpoint", "dialect", "tokens", "config",
+        "tenancy",
     ],
     &[
         "auth", "limits", "budget", "routing", "health", "cache", "handoff", "metrics",

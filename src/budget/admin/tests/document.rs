@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
-use crate::admin::operation::all;
+use crate::admin::operations::all;
 use crate::admin::{BASE, document};
 
 /// What is wrong with a value under a schema, in the words that our schemas use.

@@ -1,6 +1,7 @@
 //! The API as its callers see it, over a socket.
 
 mod document;
+mod live;
 mod stage;
 
 use serde_json::{Value, json};

@@ -48,12 +48,12 @@ impl Backend for Service {
     fn read(
         &self,
         read: &mut dyn FnMut(&mut dyn Reader) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Refused> {
         let mut books = Books {
             audit: self.audit.lock().unwrap().clone(),
             account: *self.account.lock().unwrap(),
         };
-        read(&mut books)
+        Ok(read(&mut books)?)
     }
 
     fn windows(&self, scope: &ScopeSpec, now: Timestamp) -> Vec<WindowNow> {
@@ -190,6 +190,14 @@ impl Reader for Books {
     }
 }
 
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 /// The API on a socket of its own; it ends with this.
 pub(super) struct Stage {
     pub(super) service: Arc<Service>,
@@ -200,19 +208,23 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new() -> Self {
         let service = Arc::new(Service::default());
+        Self::over(Arc::<Service>::clone(&service), service, runtime())
+    }
+
+    /// Over another service; what is in `service` is of no matter then.
+    pub(super) fn over(
+        backend: Arc<dyn Backend>,
+        service: Arc<Service>,
+        runtime: tokio::runtime::Runtime,
+    ) -> Self {
         let models = ["small", "large"].map(str::to_owned);
         let settings = Settings {
             token: AdminToken::of(TOKEN).unwrap(),
             context: Context {
-                backend: Arc::<Service>::clone(&service),
+                backend,
                 models: Some(models.into()),
             },
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
         let listen = tokio::net::TcpListener::bind("127.0.0.1:0");
         let listener = runtime.block_on(listen).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

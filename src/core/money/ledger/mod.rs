@@ -23,7 +23,7 @@ pub use rows::{
 };
 pub use silence::{Patience, judge, presume};
 pub use tight::Tight;
-pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View};
+pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View, before};
 
 use crate::money::ids::{BodyHash, Incarnation, ScopeId, Seq};
 use crate::money::message::{HelloReply, Refusal, SyncReply, SyncRequest};

@@ -199,7 +199,7 @@ impl View {
 }
 
 /// The same budget, one window earlier.
-pub(super) fn before(key: AccountKey) -> Option<AccountKey> {
+pub fn before(key: AccountKey) -> Option<AccountKey> {
     let window = WindowId(key.window.0.checked_sub(1)?);
     Some(AccountKey { window, ..key })
 }
