@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::auth;
+use crate::config::Rules;
 use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
@@ -20,11 +21,14 @@ pub(crate) fn config() -> Gateway {
         path: format!("/{name}/v1"),
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
+        breaker: Rules::default(),
+        retry_percent: 20,
     };
     let target = |provider, model: &str| Target {
         provider,
         model: model.to_owned(),
         price: Some(price()),
+        ..Target::default()
     };
     let key = |secret: &str, models: Option<Vec<String>>| Key {
         sha256: String::from_utf8(auth::hash(secret.as_bytes()).to_vec()).unwrap(),
@@ -45,9 +49,11 @@ pub(crate) fn config() -> Gateway {
         models: vec![Model {
             name: "small".to_owned(),
             targets: vec![target(0, "alpha-small"), target(1, "beta-small")],
+            ..Model::default()
         }],
         keys,
         commons: Commons::default(),
+        policies: Vec::new(),
         budget_service: None,
         telemetry: Telemetry::default(),
     }

@@ -6,14 +6,17 @@ use serde::{Deserialize, Serialize};
 pub use crate::dialect::Dialect;
 pub use crate::price::Price;
 pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
+pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
+pub mod clock;
 pub mod deploy;
 pub mod identity;
 pub mod node;
 pub mod problem;
 pub mod raw;
 mod reader;
+pub mod routing;
 mod scalar;
 mod suggest;
 mod url;
@@ -45,6 +48,9 @@ pub struct Gateway {
     /// What holds for every caller.
     #[serde(default)]
     pub commons: Commons,
+    /// What is done with requests of some kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
     /// Where keys and money come from; without it only the keys above are known, and nobody has a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_service: Option<BudgetService>,
@@ -94,19 +100,35 @@ pub struct Provider {
     pub first_token_timeout_ms: u64,
     /// How long an answer in one piece may take.
     pub reply_timeout_ms: u64,
+    /// When its deployments are passed over.
+    #[serde(default)]
+    pub breaker: Rules,
+    /// Of a hundred requests, so many may ask it once more after it has failed them.
+    #[serde(default = "retry_percent")]
+    pub retry_percent: u32,
+}
+
+/// So much more load an outage may bring.
+pub(crate) const RETRY_PERCENT: u32 = 20;
+
+fn retry_percent() -> u32 {
+    RETRY_PERCENT
 }
 
 /// A name that callers use, and who may answer to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     /// What the caller asks for.
     pub name: String,
-    /// In the order they are tried.
+    /// In the order they are written.
     pub targets: Vec<Target>,
+    /// How one of them is chosen.
+    #[serde(default, skip_serializing_if = "Routing::is_default")]
+    pub routing: Routing,
 }
 
 /// One deployment of a model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Position in [`Gateway::providers`].
     pub provider: usize,
@@ -115,6 +137,16 @@ pub struct Target {
     /// What it costs; none is known where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// What it is and takes.
+    #[serde(default, skip_serializing_if = "Traits::is_default")]
+    pub traits: Traits,
+}
+
+impl Target {
+    /// By which its health is known: the same wherever it is a target.
+    pub fn deployment(&self, provider: &Provider) -> DeploymentId {
+        DeploymentId::of(&provider.name, &self.model, &self.traits.region)
+    }
 }
 
 /// What is told about requests.

@@ -79,7 +79,6 @@ pub(super) struct Findings {
 /// Names that belong to parts of Tollgate that this version does not have.
 const PLANNED: &[&str] = &[
     "budget_service",
-    "policies",
     "cache",
     "orgs",
     "teams",
@@ -92,8 +91,6 @@ const PLANNED: &[&str] = &[
     "rpm_limit",
     "tpm_limit",
     "max_parallel_requests",
-    "fallbacks",
-    "weight",
     "priority",
 ];
 

@@ -15,6 +15,7 @@ mod key;
 mod name;
 mod port;
 mod provider;
+mod routing;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
@@ -33,7 +34,9 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let mut problems = written.problems.clone();
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
-    let models = models(written, &mut problems);
+    let mut models = models(written, &mut problems);
+    routing::fallbacks(written, &mut models, &mut problems);
+    let policies = routing::policies(written, &models, &mut problems);
     let keys = key::check(written, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -45,6 +48,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         models,
         keys,
         commons: Commons::default(),
+        policies,
         budget_service: None,
         telemetry: telemetry(written),
     };
@@ -209,8 +213,11 @@ fn model(
             chains.complete = false;
             continue;
         };
-        let twin =
-            |other: &Target| (other.provider, &other.model) == (target.provider, &target.model);
+        let what = |target: &Target| {
+            let region = target.traits.region.clone();
+            (target.provider, target.model.clone(), region)
+        };
+        let twin = |other: &Target| what(other) == what(&target);
         match given.written() {
             Some(given) if targets.iter().any(twin) => problems.push(given.place.problem(
                 "the same provider and model are a target of this model already",
@@ -219,10 +226,13 @@ fn model(
             _ => targets.push(target),
         }
     }
-    Some(Model {
+    let model = Model {
         name: named.name.value.clone(),
         targets,
-    })
+        routing: routing::routing(&body.value, problems),
+    };
+    routing::weights(named, &model, problems);
+    Some(model)
 }
 
 fn target(
@@ -261,6 +271,7 @@ fn target(
         provider: *position,
         model,
         price,
+        traits: routing::traits(&written.value, problems),
     })
 }
 

@@ -12,12 +12,14 @@ use super::scalar::{address, count, duration, size, text, truth};
 mod model;
 mod price;
 mod provider;
+mod routing;
 mod tenants;
 
 pub use super::reader::{Given, Written};
 pub use model::{Model, Target};
 pub use price::Price;
 pub use provider::{Provider, Tls, is_variable};
+pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
 pub use tenants::{Key, Tenants};
 
 /// A whole file as written.
@@ -33,6 +35,8 @@ pub struct Config {
     pub models: Given<Vec<Named<Model>>>,
     /// `tenants`
     pub tenants: Given<Tenants>,
+    /// `policies`
+    pub policies: Given<Vec<Given<Policy>>>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
     /// `telemetry`
@@ -110,6 +114,12 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         providers: named(top, "providers", provider::provider, findings),
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),
+        policies: each(
+            top,
+            "policies",
+            |part, findings| section(part, routing::policy, findings),
+            findings,
+        ),
         prices: named(top, "prices", price::prices, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
