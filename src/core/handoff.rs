@@ -2,13 +2,20 @@
 
 use std::rc::Rc;
 
-use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::bill;
+use crate::callers::Caller;
+use crate::config::{DeploymentId, Gateway, Model, Provider, Target};
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
-use crate::request::{Reply, Request, UsageEvent};
+use crate::health::Attempted;
+use crate::money::cover::{Cover, Wanted};
+use crate::price::Most;
+use crate::refusal::Refusal;
+use crate::request::{Cap, Reply, Request, UsageEvent};
+use crate::routing::{After, Explanation, Why};
 use crate::tokens::Count;
-use crate::units::Timestamp;
+use crate::units::{NanoUsd, Timestamp, Tokens};
 use crate::usage::Usage;
 
 /// A body up to this size is kept for the attempts; a larger one is read again from Envoy, since the
@@ -26,8 +33,8 @@ const TIMER_EARLY_MS: u64 = 20;
 pub struct Exchange {
     /// As it stood when the request came.
     pub config: Rc<Gateway>,
-    /// Position in [`Gateway::keys`].
-    pub key: usize,
+    /// Who calls.
+    pub caller: Rc<Caller>,
     /// What was asked for.
     pub endpoint: &'static Endpoint,
     /// Behind the provider's own path.
@@ -36,6 +43,8 @@ pub struct Exchange {
     pub request: Request,
     /// Position in [`Gateway::models`].
     pub model: usize,
+    /// It is not the model that was asked for: a budget is nearly used up.
+    pub downgraded: bool,
     /// Who may be asked, in order, and how.
     pub chain: Vec<Planned>,
     /// The body, as long as an attempt may need it.
@@ -44,21 +53,47 @@ pub struct Exchange {
     pub prompt: Count,
     /// Joins log, trace and record.
     pub trace: String,
+    /// What the caller says it is for.
+    pub tags: Vec<String>,
     /// When the head came.
     pub started: Timestamp,
     /// Every attempt, in order.
     pub attempts: Vec<Tried>,
     /// What came back so far.
     pub progress: Progress,
+    /// What is held for it.
+    pub cover: Cover,
+    /// What the caller is to hear of its budget.
+    pub warning: Option<String>,
+    /// Why an attempt was not made; nobody else is tried.
+    pub refused: Option<Refusal>,
+    /// Why the chain is as it is.
+    pub explanation: Explanation,
+    /// How long the caller lets an attempt take to its first token.
+    pub timeout_ms: Option<u64>,
+    /// What was told of its attempts already.
+    pub told: Told,
 }
 
 /// One who may be asked.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Planned {
+    /// Position in [`Gateway::models`]: a fallback may be another than the one that was asked for.
+    pub model: usize,
     /// Position in the model's targets.
     pub target: usize,
+    /// What must have happened for it to be asked.
+    pub after: After,
+    /// Whether it finds out if its deployment is well again.
+    pub attempted: Attempted,
     /// How.
     pub way: Way,
+    /// A cap that is put into the body as the caller wrote it.
+    pub cap: Option<Cap>,
+    /// The most an attempt there may use.
+    pub bounds: Most,
+    /// And what that costs.
+    pub most: NanoUsd,
 }
 
 /// How a request reaches a provider.
@@ -146,6 +181,10 @@ pub enum Failure {
     Credential,
     /// The stream broke after its first token.
     MidStream,
+    /// The prompt is too long for it, and others read longer ones.
+    ContextWindow,
+    /// Its filter does not want it, and others have another.
+    ContentPolicy,
 }
 
 impl Failure {
@@ -161,6 +200,8 @@ impl Failure {
             Self::Unreadable => "unreadable",
             Self::Credential => "credential",
             Self::MidStream => "mid_stream",
+            Self::ContextWindow => "context_window",
+            Self::ContentPolicy => "content_policy",
         }
     }
 }
@@ -206,18 +247,52 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.usage);
+        self.usage = Some(report.classes());
         self.suspect = report.suspect;
     }
 }
 
 impl Exchange {
-    /// Who calls.
-    pub fn caller(&self) -> Option<&Key> {
-        self.config.keys.get(self.key)
+    /// What must be held before the attempt with this number may leave.
+    pub fn missing(&self, number: usize) -> Result<Option<Wanted>, Refusal> {
+        let most = self.chain.get(number).map(|planned| planned.most);
+        let spent = bill::spent_before(self);
+        let missing = self.cover.missing(spent, most.unwrap_or_default());
+        missing.map_err(|_| Refusal::internal("an amount of money does not fit"))
     }
 
-    /// The model that was asked for.
+    /// The cap that the attempt with this number puts in.
+    pub fn cap(&self, number: usize) -> Option<Cap> {
+        self.chain.get(number).and_then(|planned| planned.cap)
+    }
+
+    /// What is enough to hold while a stream runs, once its provider has told how large the prompt was: before, it was
+    /// a bound. None as long as nothing is known, or where nothing can be put back.
+    pub fn enough(&self) -> Option<NanoUsd> {
+        let (usage, tried) = (self.progress.usage.as_ref()?, self.attempts.last()?);
+        if self.cover.hold.parts.is_empty() || self.progress.ending != Ending::Open {
+            return None;
+        }
+        let planned = self.chain.get(tried.number)?;
+        let (target, _) = self.target(tried.number)?;
+        let prompt = Usage {
+            output: Tokens(0),
+            reasoning: Tokens(0),
+            audio_output: Tokens(0),
+            ..*usage
+        };
+        let most = Most {
+            input: Tokens(0),
+            ..planned.bounds
+        };
+        let price = target.price.as_ref()?;
+        let rest = price.most(&most).ok()?;
+        let enough = price.cost(&prompt, 1).ok()?.plus(rest).ok()?;
+        let enough = bill::spent_before(self).plus(enough).ok()?;
+        (enough < self.cover.held).then_some(enough)
+    }
+
+    /// The model that answers.
     pub fn model(&self) -> Option<&Model> {
         self.config.models.get(self.model)
     }
@@ -230,7 +305,8 @@ impl Exchange {
     /// The target of the attempt with this number, from 0, and its provider.
     pub fn target(&self, number: usize) -> Option<(&Target, &Provider)> {
         let planned = self.chain.get(number)?;
-        let target = self.model()?.targets.get(planned.target)?;
+        let model = self.config.models.get(planned.model)?;
+        let target = model.targets.get(planned.target)?;
         Some((target, self.config.providers.get(target.provider)?))
     }
 
@@ -276,9 +352,44 @@ impl Exchange {
         Some((tried, target, provider))
     }
 
-    /// Whether there is anyone left to try.
+    /// Whether there is anyone left to try, should the attempt that runs fail.
     pub fn has_next(&self) -> bool {
-        self.target(self.attempts.len()).is_some()
+        let Some(tried) = self.attempts.last() else {
+            return !self.chain.is_empty();
+        };
+        self.following(tried.number, self.after(tried.number))
+            .is_some()
+    }
+
+    /// Who is asked next, from how the last attempt ended; past the end of the chain if nobody is.
+    pub fn next_number(&self) -> usize {
+        let Some(tried) = self.attempts.last() else {
+            return 0;
+        };
+        let after = match tried.end.why() {
+            Some(Failure::ContextWindow) => After::ContextWindow,
+            Some(Failure::ContentPolicy) => After::ContentPolicy,
+            Some(_) | None => self.after(tried.number),
+        };
+        self.following(tried.number, after)
+            .unwrap_or(self.chain.len())
+    }
+
+    /// Who comes behind this one of the chain after such an end.
+    pub fn following(&self, number: usize, after: After) -> Option<usize> {
+        let behind = number.saturating_add(1);
+        let rest = self.chain.iter().skip(behind);
+        let found = rest
+            .into_iter()
+            .position(|planned| planned.after == after)?;
+        Some(behind.saturating_add(found))
+    }
+
+    /// After what this one of the chain is asked.
+    pub fn after(&self, number: usize) -> After {
+        self.chain
+            .get(number)
+            .map_or(After::Failure, |planned| planned.after)
     }
 
     /// How long an attempt may take to its first token or, in one piece, to its head. Envoy takes one
@@ -291,6 +402,7 @@ impl Exchange {
                 Reply::Streamed(_) => provider.first_token_timeout_ms,
             })
             .max()
+            .map(|longest| self.timeout_ms.map_or(longest, |asked| asked.min(longest)))
             .unwrap_or_default()
     }
 
@@ -364,6 +476,42 @@ impl Exchange {
             story.push_str(&tried.end.label());
         }
         story
+    }
+}
+
+mod told;
+
+pub use told::{Tale, Told};
+
+impl Exchange {
+    /// A probe of the chain that another request makes already: it is left out, or made like any other attempt where
+    /// nobody else is left.
+    pub fn give_up_probe(&mut self, number: usize) {
+        let ordinary = |planned: &Planned| planned.after == After::Failure;
+        let others = self
+            .chain
+            .iter()
+            .filter(|planned| ordinary(planned))
+            .count()
+            > 1;
+        let place = self
+            .chain
+            .get(number)
+            .map(|planned| (planned.model, planned.target));
+        if let (true, Some(place)) = (others, place) {
+            self.chain.remove(number);
+            let why = Why::Resting { for_ms: 0 };
+            self.explanation.pass_over(place, why);
+        } else if let Some(planned) = self.chain.get_mut(number) {
+            planned.attempted = Attempted::Ordinary;
+        }
+    }
+
+    /// The first probe of the chain, and what it is to find out about.
+    pub fn probe(&self) -> Option<(usize, DeploymentId)> {
+        let probe = |planned: &Planned| planned.attempted == Attempted::AsProbe;
+        let number = self.chain.iter().position(probe)?;
+        Some((number, self.deployment(number)?))
     }
 }
 

@@ -12,6 +12,8 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod bill;
+pub mod callers;
 pub mod config;
 pub mod dialect;
 pub mod endpoint;
@@ -29,6 +31,7 @@ pub mod refusal;
 pub mod request;
 pub mod routing;
 pub mod sse;
+pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

@@ -3,11 +3,15 @@
 use std::rc::Rc;
 
 use crate::auth;
+use crate::callers::Callers;
 use crate::config::Rules;
 use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
+use crate::money::cover::NoStandings;
+use crate::price::Rates;
+use crate::routing::Weather;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 
@@ -60,12 +64,14 @@ pub(crate) fn config() -> Gateway {
 }
 
 fn price() -> Price {
-    Price {
+    let rates = Rates {
         input: PricePerMillion(NanoUsd(1_000_000_000)),
         output: PricePerMillion(NanoUsd(2_000_000_000)),
-        cached_input: None,
-        cache_write: None,
-        reasoning: None,
+        ..Rates::default()
+    };
+    Price {
+        rates,
+        ..Price::default()
     }
 }
 
@@ -82,9 +88,19 @@ pub(crate) fn head_of<'a>(lines: &'a [(&'a str, &'a str)]) -> Vec<(&'a [u8], &'a
         .collect()
 }
 
+/// An admission that has seen nothing yet, and everybody of this configuration.
+pub(crate) fn begun(config: Gateway) -> (Admission, Callers) {
+    let config = Rc::new(config);
+    let commons = Rc::new(config.commons.clone());
+    (
+        Admission::new(Rc::clone(&config), commons),
+        Callers::new(config),
+    )
+}
+
 /// A request that was admitted at 0 ms.
 pub(crate) fn admitted(body: &str) -> Exchange {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(&[
         (":method", "POST"),
         (":path", "/v1/chat/completions"),
@@ -93,10 +109,16 @@ pub(crate) fn admitted(body: &str) -> Exchange {
     admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     let body = body.as_bytes().to_vec();
     let counter = &mut Counter::new();
-    match admission.on(Input::Body { body, counter }) {
+    match admission.on(Input::Body {
+        body,
+        counter,
+        standings: &NoStandings,
+        weather: &mut Weather::default(),
+    }) {
         Some(Step::Forward(exchange)) => *exchange,
         other => panic!("not admitted: {other:?}"),
     }

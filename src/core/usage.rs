@@ -11,12 +11,25 @@ pub struct Usage {
     pub input: Tokens,
     /// Prompt tokens read from the provider's cache.
     pub cached_input: Tokens,
-    /// Prompt tokens written to the provider's cache.
+    /// Prompt tokens written to the provider's cache for a few minutes.
     pub cache_write: Tokens,
-    /// Answered tokens that the caller sees.
+    /// Prompt tokens written to the provider's cache for an hour: some ask more for it.
+    #[serde(skip_serializing_if = "is_none")]
+    pub cache_write_hour: Tokens,
+    /// Heard tokens that came from no cache.
+    #[serde(skip_serializing_if = "is_none")]
+    pub audio_input: Tokens,
+    /// Answered tokens that the caller reads.
     pub output: Tokens,
     /// Thought tokens.
     pub reasoning: Tokens,
+    /// Spoken tokens.
+    #[serde(skip_serializing_if = "is_none")]
+    pub audio_output: Tokens,
+}
+
+fn is_none(tokens: &Tokens) -> bool {
+    *tokens == Tokens(0)
 }
 
 /// Whose figures these are.
@@ -33,14 +46,29 @@ pub enum UsageSource {
 
 impl Usage {
     /// Every class with its name; metrics and reports walk it.
-    pub fn classes(&self) -> [(&'static str, Tokens); 5] {
+    pub fn classes(&self) -> [(&'static str, Tokens); 8] {
         [
             ("input", self.input),
             ("cached_input", self.cached_input),
             ("cache_write", self.cache_write),
+            ("cache_write_hour", self.cache_write_hour),
+            ("audio_input", self.audio_input),
             ("output", self.output),
             ("reasoning", self.reasoning),
+            ("audio_output", self.audio_output),
         ]
+    }
+
+    /// What the model was given, of all classes.
+    pub fn prompt(&self) -> Tokens {
+        let cache = self.cached_input.plus(self.cache_write);
+        let cache = cache.plus(self.cache_write_hour);
+        self.input.plus(cache).plus(self.audio_input)
+    }
+
+    /// What the model produced, of all classes.
+    pub fn answer(&self) -> Tokens {
+        self.output.plus(self.reasoning).plus(self.audio_output)
     }
 
     /// All of them.
@@ -61,9 +89,14 @@ mod tests {
             input: Tokens(1),
             cached_input: Tokens(20),
             cache_write: Tokens(300),
-            output: Tokens(4_000),
-            reasoning: Tokens(50_000),
+            cache_write_hour: Tokens(4_000),
+            audio_input: Tokens(50_000),
+            output: Tokens(600_000),
+            reasoning: Tokens(7_000_000),
+            audio_output: Tokens(80_000_000),
         };
-        assert_eq!(usage.total(), Tokens(54_321));
+        assert_eq!(usage.total(), Tokens(87_654_321));
+        assert_eq!(usage.prompt(), Tokens(54_321));
+        assert_eq!(usage.answer(), Tokens(87_600_000));
     }
 }

@@ -2,18 +2,23 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
+use tollgate_core::gateway::uncovered;
+use tollgate_core::handoff::{Exchange, Failure};
 use tollgate_core::head::{self, Edit, Head};
+use tollgate_core::money::holder::Outcome;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
+use tollgate_core::units::Timestamp;
 
+use crate::bank;
+use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
+use crate::weather::{self, Running};
 
 /// One attempt.
 pub(crate) struct Stream {
@@ -44,9 +49,16 @@ impl Stream {
     }
 
     fn send(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<(), Refusal> {
+        let now = host::now();
+        cover(&mut shared.exchange, now)?;
         let send = self
             .attempt
-            .request_head(&mut shared.exchange, &self.place, host::now())?;
+            .request_head(&mut shared.exchange, &self.place, now)?;
+        weather::tell(shared.exchange.tales(now), now);
+        let number = shared.exchange.last().map(|(tried, ..)| tried.number);
+        let deployment = number.and_then(|number| shared.exchange.deployment(number));
+        shared.running = None;
+        shared.running = deployment.map(Running::at);
         if headmap == Headmap::Used {
             restore(shared);
         }
@@ -57,6 +69,31 @@ impl Stream {
         }
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
+    }
+}
+
+/// An attempt that may cost more than is held for the request holds the rest first. It cannot wait: what an upstream
+/// filter answers is final.
+fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
+    exchange.close_silent_attempt(now);
+    let Some(wanted) = exchange.missing(exchange.next_number())? else {
+        return Ok(());
+    };
+    match bank::raise(&wanted, now) {
+        Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
+        Some(Outcome::Owed) => exchange.cover.owe(wanted.amount),
+        Some(Outcome::Uncovered(why)) => {
+            return Err(uncovered(&exchange.cover, &wanted, why, now));
+        }
+        None => return Err(Refusal::internal("the money of this worker is in use")),
+    }
+    Ok(())
+}
+
+/// What a stream does not need any more goes back while it runs.
+fn shrink(exchange: &mut Exchange) {
+    if let Some(enough) = exchange.enough() {
+        bank::release(exchange.cover.shrink_to(enough));
     }
 }
 
@@ -108,22 +145,8 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
     }
 }
 
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "this is where the host's boolean gets its name"
-)]
-fn follows(end_of_stream: bool) -> Follows {
-    if end_of_stream {
-        Follows::Nothing
-    } else {
-        Follows::More
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+impl callbacks::Stream for Stream {
+    fn request_head(&mut self, _follows: Follows) -> Action {
         let (shared, headmap) = Self::meet();
         let Some(shared) = shared else {
             // The VM of the gateway role died with its request, or someone else routed here.
@@ -137,12 +160,20 @@ impl HttpContext for Stream {
         self.shared = Some(shared);
         match sent {
             Ok(()) => Action::Continue,
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => {
+                let action = refuse(&refusal);
+                if let Some(Ok(mut shared)) =
+                    self.shared.as_ref().map(|shared| shared.try_borrow_mut())
+                {
+                    shared.exchange.refused = Some(refusal);
+                }
+                action
+            }
         }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if !end_of_stream {
+    fn request_body(&mut self, size: usize, follows: Follows) -> Action {
+        if follows == Follows::More {
             return Action::Pause;
         }
         let Some(shared) = self
@@ -163,7 +194,7 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+    fn reply_head(&mut self, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
             .as_ref()
@@ -179,8 +210,8 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let attempt = &mut self.attempt;
-        let step = reply
-            .with(|head| attempt.reply_head(&mut shared.exchange, head, follows(end_of_stream)));
+        let step =
+            reply.with(|head| attempt.reply_head(&mut shared.exchange, head, follows, host::now()));
         for (name, _) in reply.pairs() {
             if head::kept_back(name) {
                 Headers::Reply.remove(name);
@@ -195,21 +226,15 @@ impl HttpContext for Stream {
         match step {
             HeadStep::Release => Action::Continue,
             HeadStep::Hold => Action::Pause,
-            HeadStep::Retry => retry(),
+            HeadStep::Retry => retry(&mut shared, &self.place),
         }
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+    fn reply_trailers(&mut self) -> Action {
         // The end came behind the body: what is held is judged now, or the reply would pass unseen.
         self.reply_body(usize::MAX, Follows::Nothing)
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.reply_body(size, follows(end_of_stream))
-    }
-}
-
-impl Stream {
     fn reply_body(&mut self, size: usize, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
@@ -222,9 +247,10 @@ impl Stream {
         let step = self
             .attempt
             .reply_body(&mut shared.exchange, &bytes, follows, host::now());
+        shrink(&mut shared.exchange);
         match step {
             BodyStep::Hold => Action::Pause,
-            BodyStep::Retry => retry(),
+            BodyStep::Retry => retry(&mut shared, &self.place),
             BodyStep::Pass(sse::Output::Same) => Action::Continue,
             BodyStep::Pass(sse::Output::Changed(bytes)) => {
                 let _ = Bytes::Reply.write(&bytes);
@@ -247,7 +273,15 @@ fn answered_by_envoy(reply: Head<'_>) -> bool {
 }
 
 /// Envoy asks the next target when it sees this status; the gateway role puts back the true one.
-fn retry() -> Action {
+fn retry(shared: &mut Shared, place: &config::Attempt) -> Action {
+    let exchange = &mut shared.exchange;
+    let why = exchange.last().and_then(|(tried, ..)| tried.end.why());
+    let aside = matches!(why, Some(Failure::ContextWindow | Failure::ContentPolicy));
+    if let (true, config::Attempt::Cluster { .. }) = (aside, place)
+        && let Some((_, provider)) = exchange.target(exchange.next_number())
+    {
+        let _ = host::set_property("tollgate_next", provider.cluster.as_bytes());
+    }
     let _ = Headers::Reply.set(b":status", b"503");
     Action::Continue
 }

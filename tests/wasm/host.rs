@@ -309,7 +309,7 @@ fn link(linker: &mut Linker<World>) -> Result<(), wasmi::Error> {
 }
 
 impl Host {
-    /// Loads the filter. What the SDK imports and we never use is there, and traps.
+    /// Loads the filter. What it imports and this host does not know is there, and traps.
     pub(crate) fn load(wasm: &[u8]) -> Self {
         let engine = Engine::default();
         let module = Module::new(&engine, wasm).expect("a module");
@@ -392,7 +392,6 @@ impl Host {
         if logs {
             self.call::<i32, ()>("proxy_on_log", context);
         }
-        let _: i32 = self.call("proxy_on_done", context);
         self.call::<i32, ()>("proxy_on_delete", context);
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tollgate_core::config::deploy::{AccessLog, Credential, Deployment, Secret, Tls, Upstream};
-use tollgate_core::config::{Dialect, Gateway, Model, Provider, Target};
+use tollgate_core::config::{Dialect, Gateway, Model, Provider, Rules, Target};
 
 use super::*;
 
@@ -17,11 +17,13 @@ fn example() -> Checked {
         path: "/v1".to_owned(),
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
+        breaker: Rules::default(),
+        retry_percent: 20,
     };
     let target = |provider| Target {
         provider,
         model: "m".to_owned(),
-        price: None,
+        ..Target::default()
     };
     Checked {
         gateway: Gateway {
@@ -31,6 +33,7 @@ fn example() -> Checked {
             models: vec![Model {
                 name: "it's \"small\"".to_owned(),
                 targets: vec![target(0), target(1), target(2)],
+                ..Model::default()
             }],
             ..Gateway::default()
         },
@@ -56,6 +59,7 @@ fn example() -> Checked {
                 },
             ],
         },
+        tenants: Vec::new(),
     }
 }
 

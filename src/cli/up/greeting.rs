@@ -84,7 +84,7 @@ mod tests {
     fn checked(key: &str) -> Checked {
         let model = |name: &str| Model {
             name: name.to_owned(),
-            targets: Vec::new(),
+            ..Model::default()
         };
         Checked {
             gateway: Gateway {
@@ -96,7 +96,7 @@ mod tests {
                     team: String::new(),
                     user: String::new(),
                     models: Some(vec!["small".to_owned()]),
-                    disabled: false,
+                    ..Key::default()
                 }],
                 ..Gateway::default()
             },
@@ -106,6 +106,7 @@ mod tests {
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
             },
+            tenants: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Gateway;
+use crate::tenancy::Entity;
 
 pub use super::problem::Problem;
 
@@ -15,6 +16,8 @@ pub struct Checked {
     pub gateway: Gateway,
     /// Everything around it.
     pub deployment: Deployment,
+    /// Who may call and who pays, for the budget service. What follows from it for each key is in [`Gateway::keys`].
+    pub tenants: Vec<Entity>,
 }
 
 /// Where things listen, where providers are, where secrets come from.

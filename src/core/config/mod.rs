@@ -3,15 +3,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::Tokens;
+
 pub use crate::dialect::Dialect;
 pub use crate::price::Price;
-pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
 pub mod clock;
 pub mod deploy;
 pub mod identity;
+pub mod moment;
 pub mod node;
 pub mod problem;
 pub mod raw;
@@ -56,6 +59,41 @@ pub struct Gateway {
     pub budget_service: Option<BudgetService>,
     /// What is told about requests, and how much of it.
     pub telemetry: Telemetry,
+}
+
+impl Gateway {
+    /// Headers that policies and targets look at, in lower case.
+    pub fn policy_headers(&self) -> Vec<String> {
+        let subjects = self.conditions().flat_map(|when| &when.texts);
+        let mut names: Vec<String> = subjects
+            .filter_map(|(subject, _)| match subject {
+                routing::Subject::Header(name) => Some(name.clone()),
+                routing::Subject::Model
+                | routing::Subject::Endpoint
+                | routing::Subject::Org
+                | routing::Subject::Team
+                | routing::Subject::User
+                | routing::Subject::Key
+                | routing::Subject::Tier
+                | routing::Subject::Tag
+                | routing::Subject::Metadata(_) => None,
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether any condition asks how hard a request looks.
+    pub fn looks_how_hard(&self) -> bool {
+        self.conditions().any(|when| !when.complexity.is_empty())
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &routing::When> {
+        let targets = self.models.iter().flat_map(|model| &model.targets);
+        let policies = self.policies.iter().map(|policy| &policy.when);
+        policies.chain(targets.map(|target| &target.traits.when))
+    }
 }
 
 /// The budget service, as the filter needs to know it.
@@ -137,6 +175,9 @@ pub struct Target {
     /// What it costs; none is known where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// How long an answer may be; as the catalogue knows it where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<Tokens>,
     /// What it is and takes.
     #[serde(default, skip_serializing_if = "Traits::is_default")]
     pub traits: Traits,

@@ -77,22 +77,7 @@ pub(super) struct Findings {
 }
 
 /// Names that belong to parts of Tollgate that this version does not have.
-const PLANNED: &[&str] = &[
-    "budget_service",
-    "cache",
-    "orgs",
-    "teams",
-    "users",
-    "budgets",
-    "limits",
-    "max_budget",
-    "soft_budget",
-    "budget_duration",
-    "rpm_limit",
-    "tpm_limit",
-    "max_parallel_requests",
-    "priority",
-];
+const PLANNED: &[&str] = &["budget_service", "cache", "limits", "priority"];
 
 /// What other gateways call a thing, and what it is called here.
 const FOREIGN: &[(&str, &str)] = &[
@@ -106,6 +91,12 @@ const FOREIGN: &[(&str, &str)] = &[
     ("stream_timeout", "first_token_timeout"),
     ("input_cost_per_token", "input"),
     ("output_cost_per_token", "output"),
+    ("budget_limit", "max"),
+    ("max_budget", "max"),
+    ("budget_duration", "window"),
+    ("reset_duration", "window"),
+    ("duration", "window"),
+    ("timezone", "time_zone"),
 ];
 
 /// A mapping with fields that the schema names.

@@ -207,9 +207,6 @@ pub struct Traits {
     /// So many tokens of prompt and answer together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_context: Option<u64>,
-    /// So many tokens of answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output: Option<u64>,
     /// What it can; everything where nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<Capability>>,
@@ -224,7 +221,6 @@ impl Default for Traits {
             weight: 1,
             region: String::new(),
             max_context: None,
-            max_output: None,
             capabilities: None,
             when: When::default(),
         }

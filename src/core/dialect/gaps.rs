@@ -173,6 +173,7 @@ impl Untranslatable {
             .map(|gap| format!("`{}` ({})", gap.parameter, gap.why))
             .collect();
         Refusal {
+            headers: Vec::new(),
             status: 400,
             code: "untranslatable_parameter",
             param: None,

@@ -101,6 +101,11 @@ pub trait Stream {
 
 /// What providers speak.
 pub trait Provider: Sync {
+    /// What a limit of the answer is called in a body that passes as its caller wrote it, at this endpoint.
+    fn cap_field(&self, _endpoint: &str) -> &'static str {
+        "max_tokens"
+    }
+
     /// As written in a configuration.
     fn name(&self) -> &'static str;
 

@@ -63,7 +63,10 @@ impl<'a> Candidate<'a> {
             standing: row.standing(ask.now_ms(), ask.tokens()),
             row,
             busy: sky.busy.get(&id).copied().unwrap_or_default(),
-            estimate: of.price.and_then(|price| price.cost(&usage).ok()),
+            estimate: of
+                .price
+                .as_ref()
+                .and_then(|price| price.cost(&usage, 1).ok()),
         })
     }
 

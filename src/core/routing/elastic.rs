@@ -26,7 +26,7 @@ pub fn elastic(price: &Price, prompt: Tokens, output_max: u64, rest: NanoUsd) ->
             output: Tokens(output),
             ..Usage::default()
         };
-        price.cost(&usage).is_ok_and(|cost| cost <= rest)
+        price.cost(&usage, 1).is_ok_and(|cost| cost <= rest)
     };
     if buys(output_max) {
         return Elastic::Fits;
@@ -59,7 +59,7 @@ mod tests {
 
     /// A dollar for a million tokens of prompt, two for a million of answer.
     fn price() -> Price {
-        config().models[0].targets[0].price.unwrap()
+        config().models[0].targets[0].price.clone().unwrap()
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_clamped_is_bought_and_one_more_is_not(prompt in 0_u64..100_000, most in 1_u64..200_000, rest in 0_u64..1_000_000_000) {
-            let cost = |output| price().cost(&Usage { input: Tokens(prompt), output: Tokens(output), ..Usage::default() }).unwrap();
+            let cost = |output| price().cost(&Usage { input: Tokens(prompt), output: Tokens(output), ..Usage::default() }, 1).unwrap();
             match elastic(&price(), Tokens(prompt), most, NanoUsd(rest)) {
                 Elastic::Fits => prop_assert!(cost(most).0 <= rest),
                 Elastic::Clamped(bought) => prop_assert!(cost(bought).0 <= rest && cost(bought + 1).0 > rest && bought < most),

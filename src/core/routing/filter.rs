@@ -89,12 +89,12 @@ fn context(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
 }
 
 fn output(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
-    let max = candidate.of.traits.max_output?;
-    (look.ask.traits.output_max? > max).then_some(Why::OutputLimit)
+    let max = candidate.of.max_output?;
+    (look.ask.traits.output_max? > max.0).then_some(Why::OutputLimit)
 }
 
 fn room(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
-    (look.sky.full)(candidate.id).map(Why::NoRoom)
+    look.sky.full.get(&candidate.id).copied().map(Why::NoRoom)
 }
 
 fn health(_look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {

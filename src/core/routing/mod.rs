@@ -26,14 +26,41 @@ use std::collections::BTreeMap;
 
 use crate::health::{DeploymentId, Table};
 
-/// How the world is when a request comes.
+/// How the world is when a request comes, as one worker knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    /// The health of all deployments.
+    pub health: Table,
+    /// Requests that run at each.
+    pub busy: BTreeMap<DeploymentId, u32>,
+    /// Deployments without room, and what they lack.
+    pub full: BTreeMap<DeploymentId, &'static str>,
+    /// What the worker remembers from request to request.
+    pub memory: Memory,
+    /// Chance: another number for each request.
+    pub random: u64,
+}
+
+/// The part of it that a request only looks at.
 pub struct Sky<'a> {
     /// The health of all deployments.
     pub health: &'a Table,
     /// Requests that run at each.
     pub busy: &'a BTreeMap<DeploymentId, u32>,
-    /// Which deployments have no room for this request, and what they lack.
-    pub full: &'a dyn Fn(DeploymentId) -> Option<&'static str>,
+    /// Deployments without room, and what they lack.
+    pub full: &'a BTreeMap<DeploymentId, &'static str>,
+}
+
+impl Weather {
+    /// To look at, and to write into.
+    pub fn parts(&mut self) -> (Sky<'_>, &mut Memory) {
+        let sky = Sky {
+            health: &self.health,
+            busy: &self.busy,
+            full: &self.full,
+        };
+        (sky, &mut self.memory)
+    }
 }
 
 #[cfg(test)]

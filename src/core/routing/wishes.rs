@@ -5,13 +5,10 @@ use crate::head::Head;
 /// Longer texts are nobody's name.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// More tags than this are not read.
-const TAGS_MAX: usize = 16;
-
 /// What the head says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
-    /// `x-tollgate-tags`, `x-litellm-tags`, `x-tollgate-feature`: what the request is about.
+    /// What the request is about; whoever reads the head for the money knows it already.
     pub tags: Vec<String>,
     /// `x-tollgate-region`: only there.
     pub regions: Vec<String>,
@@ -23,12 +20,6 @@ pub struct Wishes {
     pub headers: Vec<(String, String)>,
 }
 
-/// The headers that are read here.
-pub const TAGS: &str = "x-tollgate-tags";
-/// What others call them.
-pub const LITELLM_TAGS: &str = "x-litellm-tags";
-/// One tag more.
-pub const FEATURE: &str = "x-tollgate-feature";
 /// Where it must be answered.
 pub const REGION: &str = "x-tollgate-region";
 /// How long the first token may take.
@@ -47,16 +38,12 @@ impl Wishes {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let mut tags = [list(TAGS), list(LITELLM_TAGS), list(FEATURE)].concat();
-        tags.truncate(TAGS_MAX);
-        tags.sort();
-        tags.dedup();
         let headers = looked_at.iter().filter_map(|name| {
             let text = head.text(name)?;
             (text.len() <= TEXT_BYTES_MAX).then(|| (name.clone(), text.to_owned()))
         });
         Self {
-            tags,
+            tags: Vec::new(),
             regions: list(REGION),
             latency_ms: head.text(MAX_LATENCY).and_then(millis),
             timeout_ms: head.text(TIMEOUT).and_then(millis).filter(|ms| *ms > 0),

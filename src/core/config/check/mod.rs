@@ -9,13 +9,23 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems};
 use super::raw::{self, Given, Named, Written};
-use super::{Commons, Gateway, Model, Price, Target, Telemetry, suggest};
+use super::{Gateway, Model, Price, Target, Telemetry, suggest};
+use crate::price::Rates;
+use crate::tenancy::{Directory, Entity};
+use crate::units::Tokens;
 
+mod alone;
 mod key;
+mod money;
 mod name;
 mod port;
 mod provider;
 mod routing;
+mod tenant;
+pub mod zones;
+
+pub use alone::{read_common, read_name, read_tenant};
+pub use tenant::Known;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
@@ -37,7 +47,8 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
     let mut models = models(written, &mut problems);
     routing::fallbacks(written, &mut models, &mut problems);
     let policies = routing::policies(written, &models, &mut problems);
-    let keys = key::check(written, &mut problems);
+    let tenants = tenant::check(written, &mut problems);
+    let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
         body_bytes_max: listen.map_or(BODY_BYTES, |listen| listen.max_body.value_or(BODY_BYTES)),
@@ -46,8 +57,8 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         }),
         providers,
         models,
-        keys,
-        commons: Commons::default(),
+        keys: directory.keys().collect(),
+        commons: directory.commons(),
         policies,
         budget_service: None,
         telemetry: telemetry(written),
@@ -63,11 +74,27 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         return Ok(Checked {
             gateway,
             deployment,
+            tenants,
         });
     }
     problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));
     problems.dedup();
     Err(problems)
+}
+
+/// What follows from the tenants; those with mistakes are not judged again.
+fn directory(tenants: &[Entity], problems: &mut Problems) -> Directory {
+    let mut directory = Directory::default();
+    for entity in tenants {
+        if let Err(conflict) = directory.apply(entity.clone(), 0)
+            && problems.all.is_empty()
+        {
+            let found = format!("`{}`: {conflict}", entity.id());
+            let place = Place::root(0);
+            problems.push(place.problem(found, "choose another name"));
+        }
+    }
+    directory
 }
 
 fn telemetry(written: &raw::Config) -> Telemetry {
@@ -265,9 +292,14 @@ fn target(
     };
     let model = model?;
     let full_name = format!("{}/{model}", provider.value);
-    let price = chains.prices.get(full_name.as_str()).copied();
+    let price = chains.prices.get(full_name.as_str()).cloned();
     chains.targets.insert(full_name);
     Some(Target {
+        max_output: written
+            .value
+            .max_output
+            .written()
+            .map(|max| Tokens(max.value)),
         provider: *position,
         model,
         price,
@@ -306,12 +338,17 @@ fn prices<'written>(
         let output = must(&body.value.output, "output", place, fix, problems);
         if let (Some(input), Some(output)) = (input, output) {
             let optional = |given: &Given<_>| given.written().map(|written| written.value);
-            let price = Price {
+            let rates = Rates {
                 input: input.value,
                 output: output.value,
                 cached_input: optional(&body.value.cached_input),
                 cache_write: optional(&body.value.cache_write),
                 reasoning: optional(&body.value.reasoning),
+                ..Rates::default()
+            };
+            let price = Price {
+                rates,
+                ..Price::default()
             };
             prices.insert(named.name.value.as_str(), price);
         }

@@ -225,7 +225,6 @@ pub(super) fn traits(written: &raw::Target, problems: &mut Problems) -> Traits {
         weight: u32::try_from(written.weight.value_or(1)).unwrap_or(default.weight),
         region: written.region.value_or(String::new()),
         max_context: written.max_context.written().map(|max| max.value),
-        max_output: written.max_output.written().map(|max| max.value),
         capabilities,
         when: written
             .when

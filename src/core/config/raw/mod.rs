@@ -10,17 +10,19 @@ use super::reader::{Findings, Part, Section, section};
 use super::scalar::{address, count, duration, size, text, truth};
 
 mod model;
+pub(super) mod money;
 mod price;
 mod provider;
 mod routing;
-mod tenants;
+pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
 pub use model::{Model, Target};
+pub use money::{Budget, Money};
 pub use price::Price;
 pub use provider::{Provider, Tls, is_variable};
 pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
-pub use tenants::{Key, Tenants};
+pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
 #[derive(Clone, Debug, Default)]

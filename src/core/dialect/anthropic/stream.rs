@@ -300,6 +300,7 @@ pub fn report(usage: Json<'_>, before: Report) -> Report {
         cache_write: count("cache_creation_input_tokens", before.usage.cache_write),
         output: count("output_tokens", before.usage.output),
         reasoning: before.usage.reasoning,
+        ..Usage::default()
     };
     let hour = match usage.get("cache_creation") {
         Some(creation) => figures.field(Some(creation), "ephemeral_1h_input_tokens"),

@@ -6,7 +6,6 @@ use crate::dialect::frame_reader::FrameMeaning;
 use crate::dialect::json::{Json, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::writer::compact;
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// More blocks in one reply are not read.
@@ -271,7 +270,7 @@ pub fn report(usage: Json<'_>) -> Report {
         cached_input: count("cacheReadInputTokens"),
         cache_write: count("cacheWriteInputTokens"),
         output: count("outputTokens"),
-        reasoning: Tokens(0),
+        ..Usage::default()
     };
     let total = usage.get("totalTokens");
     let uncached = used.input.plus(used.output);

@@ -242,9 +242,9 @@ pub fn report(usage: Json<'_>) -> Report {
     let usage_of = Usage {
         input,
         cached_input,
-        cache_write: Tokens(0),
         output: count(&mut figures, "candidatesTokenCount"),
         reasoning: count(&mut figures, "thoughtsTokenCount"),
+        ..Usage::default()
     };
     figures.expect_total(usage_of.total(), usage.get("totalTokenCount"));
     let heard = modality(usage, "promptTokensDetails");

@@ -361,9 +361,9 @@ pub fn report(usage: Json<'_>) -> Report {
     let usage = Usage {
         input,
         cached_input,
-        cache_write: Tokens(0),
         output,
         reasoning,
+        ..Usage::default()
     };
     figures.expect_total(usage.total(), total);
     Report {

@@ -18,6 +18,8 @@ const REFUSED_RETRY_MS: u64 = 5_000;
 const HEARTBEAT_MS: u64 = 1_000;
 /// Entries of one kind in one batch; the rest waits for the next.
 pub const BATCH_ENTRIES_MAX: usize = 1_024;
+/// Bytes of records in one batch; a record that is larger goes alone.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// One stream of batches of one process.
 #[derive(Debug)]
@@ -175,6 +177,11 @@ impl Outbox {
             && self.wants.is_empty()
     }
 
+    /// The report that came last and is in no batch yet.
+    pub fn newest(&self) -> Option<&Usage> {
+        self.usage.back()
+    }
+
     /// Requests that ended and are not in a batch yet: what a service that is away lets grow.
     pub fn backlog(&self) -> usize {
         self.usage.len()
@@ -281,11 +288,24 @@ impl Outbox {
         }
     }
 
+    /// As many of the requests that ended as go into one batch.
+    fn first_usage(&mut self) -> Vec<Usage> {
+        let mut bytes: usize = 0;
+        let fits = |usage: &&Usage| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(usage.record.len());
+            is_first || bytes <= BATCH_BYTES_MAX
+        };
+        let waiting = self.usage.iter().take(BATCH_ENTRIES_MAX);
+        let count = waiting.take_while(fits).count();
+        self.usage.drain(..count).collect()
+    }
+
     fn batch(&mut self) -> SyncRequest {
         let opens = first(&mut self.opens);
         // What closes an opening must not go before it.
         let mut usage = if self.opens.is_empty() {
-            first(&mut self.usage)
+            self.first_usage()
         } else {
             Vec::new()
         };

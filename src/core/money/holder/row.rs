@@ -2,7 +2,8 @@
 
 use super::demand::Demand;
 use crate::money::ids::{LeaseId, Millis, ScopeId, WindowId};
-use crate::money::message::{AMOUNT_MAX, Charge, Grant, Return, Want};
+use crate::money::message::{AMOUNT_MAX, Charge, Grant, Return, Status, Want};
+use crate::money::thresholds::Action;
 use crate::units::{MoneyOverflow, NanoUsd};
 
 /// Money that nobody touched for this long goes back. It may be long, since whoever needs money has it recalled; in the
@@ -44,6 +45,30 @@ pub struct LeaseRow {
     pub tight_since: Millis,
     /// Who waits for the service.
     pub asking: Asking,
+    /// How its budgets stood when the service last spoke of them.
+    pub standing: Standing,
+}
+
+/// How the budgets of a scope stand, as far as this process has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What their steps ask for.
+    pub action: Action,
+    /// Spent in the budget that is nearest to its limit.
+    pub spent: NanoUsd,
+    /// The limit of that budget; zero where none is known.
+    pub limit: NanoUsd,
+    /// When its window ends; zero for one that never does.
+    pub resets_at: Millis,
+}
+
+impl Standing {
+    /// How much of the limit is spent.
+    pub fn percent(&self) -> Option<u64> {
+        let percent = u128::from(self.spent.0).saturating_mul(100);
+        let percent = percent.checked_div(u128::from(self.limit.0))?;
+        u64::try_from(percent).ok()
+    }
 }
 
 /// Whether somebody waits for the service on behalf of a scope.
@@ -192,6 +217,21 @@ impl LeaseRow {
             ..old
         };
         Ok(Released { row, back })
+    }
+
+    /// Notes how the budgets stand.
+    #[must_use]
+    pub fn stands(self, status: &Status, now: Millis) -> Self {
+        let resets_at = status.resets_in_ms.map(|millis| now.after(millis));
+        Self {
+            standing: Standing {
+                action: status.action,
+                spent: status.spent,
+                limit: status.limit,
+                resets_at: resets_at.unwrap_or_default(),
+            },
+            ..self
+        }
     }
 
     /// Notes that a want got nothing.

@@ -9,10 +9,7 @@ use super::super::memory::Asked;
 use super::super::strategy::STRATEGIES;
 use super::super::*;
 use super::*;
-use crate::config::routing::{
-    Routing,
-    Strategy as Name, WhenTooLong,
-};
+use crate::config::routing::{Routing, Strategy as Name, WhenTooLong};
 use crate::config::{Model, Target};
 use crate::handoff::ATTEMPTS_MAX;
 use crate::health::change::Took;

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-
 use super::super::explanation::Verdict;
 use super::*;
 use crate::config::routing::{
-    Capability, Comparison, Complexity, Policy,
-    Strategy as Name, Subject, When,
+    Capability, Comparison, Complexity, Policy, Strategy as Name, Subject, When,
 };
 use crate::health::row::Left;
 use crate::health::{Attempted, Outcome, Rules, Trouble};
@@ -69,14 +67,14 @@ fn each_filter_keeps_out_what_it_is_for() {
         (
             "output_limit",
             |world| {
-                world.of(0).traits.max_output = Some(9);
+                world.of(0).max_output = Some(Tokens(9));
                 world.body.output_max = Some(10);
             },
             "b c",
         ),
         (
             "tokens_per_minute",
-            |world| world.full = BTreeSet::from([world.id(0)]),
+            |world| world.full = BTreeMap::from([(world.id(0), "tokens_per_minute")]),
             "b c",
         ),
         ("breaker_open", |world| world.fails(0, 3), "b c"),

@@ -5,9 +5,8 @@ mod chains;
 mod filters;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 
 use super::traits::Traits as Body;
 use super::wishes::Wishes;
@@ -16,6 +15,7 @@ use crate::config::routing::Routing;
 use crate::config::{Gateway, Key, Model, Price, Switches, Target};
 use crate::health::change::Took;
 use crate::health::{Attempted, Outcome, Row, Rules, Trouble};
+use crate::price::Rates;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp, Tokens};
 
 const T0_MS: u64 = 1_795_167_000_000;
@@ -25,7 +25,7 @@ struct World {
     config: Gateway,
     health: Table,
     busy: BTreeMap<DeploymentId, u32>,
-    full: BTreeSet<DeploymentId>,
+    full: BTreeMap<DeploymentId, &'static str>,
     off: Switches,
     memory: Memory,
     body: Body,
@@ -47,10 +47,14 @@ fn target(model: &str) -> Target {
 }
 
 fn price(dollars: u64) -> Price {
+    let rate = PricePerMillion(NanoUsd(dollars * 1_000_000_000));
     Price {
-        input: PricePerMillion(NanoUsd(dollars * 1_000_000_000)),
-        output: PricePerMillion(NanoUsd(dollars * 1_000_000_000)),
-        ..crate::testing::config().models[0].targets[0].price.unwrap()
+        rates: Rates {
+            input: rate,
+            output: rate,
+            ..Rates::default()
+        },
+        ..Price::default()
     }
 }
 
@@ -73,7 +77,7 @@ fn world() -> World {
         config,
         health: Table::default(),
         busy: BTreeMap::new(),
-        full: BTreeSet::new(),
+        full: BTreeMap::new(),
         off: Switches::default(),
         memory: Memory::default(),
         body: Body::default(),
@@ -164,7 +168,7 @@ impl World {
         let sky = Sky {
             health: &self.health,
             busy: &self.busy,
-            full: &|id| self.full.contains(&id).then_some("tokens_per_minute"),
+            full: &self.full,
         };
         let (picks, explanation) = route(&self.config, &self.off, &ask, &sky, &mut self.memory);
         self.random = random::mix(self.random);

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-
 use super::super::strategy::STRATEGIES;
 use super::super::*;
 use super::*;
-use crate::config::routing::{
-    Balance, Clock, Schedule, Sticky,
-    Strategy as Name,
-};
 use crate::config::Price;
+use crate::config::routing::{Balance, Clock, Schedule, Sticky, Strategy as Name};
 use crate::units::{NanoUsd, PricePerMillion};
 
 #[test]
@@ -83,14 +79,8 @@ fn an_order_follows_what_its_strategy_looks_at() {
             Name::Cheapest,
             |world| {
                 world.prompt = 100_000;
-                world.of(0).price = Some(Price {
-                    output: PricePerMillion(NanoUsd(0)),
-                    ..price(2)
-                });
-                world.of(1).price = Some(Price {
-                    output: PricePerMillion(NanoUsd(90_000_000_000)),
-                    ..price(1)
-                });
+                world.of(0).price = Some(priced(2, 0));
+                world.of(1).price = Some(priced(1, 90_000_000_000));
                 world.of(2).price = Some(price(9));
             },
             "b a c",
@@ -100,14 +90,8 @@ fn an_order_follows_what_its_strategy_looks_at() {
             Name::Cheapest,
             |world| {
                 world.prompt = 10;
-                world.of(0).price = Some(Price {
-                    output: PricePerMillion(NanoUsd(0)),
-                    ..price(2)
-                });
-                world.of(1).price = Some(Price {
-                    output: PricePerMillion(NanoUsd(90_000_000_000)),
-                    ..price(1)
-                });
+                world.of(0).price = Some(priced(2, 0));
+                world.of(1).price = Some(priced(1, 90_000_000_000));
                 world.of(2).price = Some(price(9));
             },
             "a c b",
@@ -370,4 +354,11 @@ fn what_counts_follows_the_clock_on_the_wall() {
     for (hour, want) in [(21, false), (22, true), (0, true), (5, true), (6, false)] {
         assert_eq!(night.holds(hour * 60), want, "{hour}");
     }
+}
+
+/// With another price for answers.
+fn priced(dollars: u64, output: u64) -> Price {
+    let mut price = price(dollars);
+    price.rates.output = PricePerMillion(NanoUsd(output));
+    price
 }
