@@ -1,4 +1,6 @@
 //! The budget service: what is durable, and who may spend how much.
+//!
+//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`store`] keeps, [`calendar`] knows what day it is.
 
 #![cfg_attr(
     test,
@@ -8,4 +10,7 @@
     )
 )]
 
+pub mod calendar;
+pub mod engine;
+pub mod grpc;
 pub mod store;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, render, up};
+use tollgate::command::{check, explain, fake, prices, render, up};
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -18,8 +18,10 @@ struct Cli {
 enum Command {
     Up(up::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Render(render::Args),
     Fake(fake::Args),
+    Prices(prices::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -34,8 +36,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::ExecWithParent {
             parent,
             program,

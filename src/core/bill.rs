@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::config::OnDisconnect;
-use crate::handoff::{End, Ending, Exchange, Failure, Tried};
-use crate::record::BrokenBy;
+use crate::handoff::{BrokenBy, End, Ending, Exchange, Failure, Tried};
 use crate::request::Reply;
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::{Usage, UsageSource};
@@ -43,12 +42,7 @@ pub fn used(exchange: &Exchange) -> (Usage, UsageSource) {
     if let Some(usage) = progress.usage {
         // Some tell one token at the start and the rest at the end, which has not come.
         if progress.ending != Ending::Complete && usage.answer() < answered {
-            let usage = Usage {
-                output: Tokens(answered.0.saturating_sub(usage.audio_output.0)),
-                reasoning: Tokens(0),
-                ..usage
-            };
-            return (usage, UsageSource::Counted);
+            return (usage.with_answer(answered), UsageSource::Counted);
         }
         return (usage, UsageSource::Provider);
     }

@@ -5,16 +5,15 @@ use std::rc::Rc;
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
 use crate::config::{Commons, Gateway, Key, Purse};
+use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::speak::Client;
 use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams, client_of};
-use crate::handoff::{
-    BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress, Told,
-};
+use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
-use crate::money::cover::{self, Cover, Standings, Uncovered, Wanted};
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
+use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::refusal::{Answer, Refusal};
 use crate::request::{self, UsageOption};
 use crate::routing::Weather;

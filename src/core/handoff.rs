@@ -5,11 +5,12 @@ use std::rc::Rc;
 use crate::bill;
 use crate::callers::Caller;
 use crate::config::{DeploymentId, Gateway, Model, Provider, Target};
+use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::health::Attempted;
-use crate::money::cover::{Cover, Wanted};
+use crate::money::wanted::Wanted;
 use crate::price::Most;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request, UsageEvent};
@@ -232,6 +233,17 @@ pub struct Progress {
     pub ending: Ending,
 }
 
+/// Who broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// Nobody.
+    Nobody,
+    /// The caller went away.
+    Caller,
+    /// The provider, or a timeout on its side.
+    Provider,
+}
+
 /// How a reply ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
@@ -247,7 +259,7 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.classes());
+        self.usage = report.counts().then_some(report.usage);
         self.suspect = report.suspect;
     }
 }

@@ -9,7 +9,7 @@ use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Targ
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
-use crate::money::cover::NoStandings;
+use crate::money::wanted::NoStandings;
 use crate::price::Rates;
 use crate::routing::Weather;
 use crate::tokens::Counter;
@@ -23,6 +23,7 @@ pub(crate) fn config() -> Gateway {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.example"),
         path: format!("/{name}/v1"),
+        api_version: None,
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
         breaker: Rules::default(),

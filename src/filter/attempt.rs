@@ -62,10 +62,9 @@ impl Stream {
         if headmap == Headmap::Used {
             restore(shared);
         }
+        // To remove what is not there costs less than to look.
         for name in send.strange {
-            if shared.head.with(|head| head.get(name).is_some()) {
-                Headers::Request.remove(name.as_bytes());
-            }
+            Headers::Request.remove(name.as_bytes());
         }
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))

@@ -6,16 +6,16 @@ use std::rc::Rc;
 use tollgate_core::attempt::Follows;
 use tollgate_core::auth::KeyHash;
 use tollgate_core::callers::Callers;
-use tollgate_core::config::{Commons, Gateway};
+use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
 use tollgate_core::metrics::{Metric, Sample, Series};
-use tollgate_core::money::cover::Wanted;
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
+use tollgate_core::money::wanted::Wanted;
 use tollgate_core::record::{BrokenBy, Ended};
 use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
@@ -362,7 +362,7 @@ impl Stream {
         }
     }
 
-    /// Takes out of the head what must not travel on.
+    /// Takes out of the head what must not travel on; also the name of an exchange that a caller gave himself.
     fn strip(&self) {
         for (name, _) in self.head.pairs() {
             if !head::forwards(name) {
@@ -386,6 +386,10 @@ impl Stream {
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
             set("x-tollgate-trace-id", &exchange.trace);
+        }
+        if self.settings.config.telemetry.explain == Explains::ToCaller {
+            let route = exchange.explanation.json(&exchange.config);
+            set("x-tollgate-route", &route.to_string());
         }
         if let Some(warning) = &exchange.warning {
             set("x-tollgate-budget-warning", warning);
@@ -425,8 +429,6 @@ impl Stream {
 
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
-        // Whoever names an exchange himself is not one of ours.
-        Headers::Request.remove(head::EXCHANGE.as_bytes());
         self.head = Headers::Request.read().unwrap_or_default();
         let step = match self.say_head() {
             Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),

@@ -180,34 +180,25 @@ pub(crate) struct RawHead(Vec<u8>);
 impl RawHead {
     /// What is cut short is left out.
     pub(crate) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let read = |at: usize| -> Option<usize> {
-            let bytes = self.0.get(at..at.checked_add(4)?)?;
-            usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+        let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+        let Some((count, rest)) = self.0.split_first_chunk::<4>() else {
+            return Vec::new();
         };
-        let count = read(0).unwrap_or(0).min(self.0.len() / 8);
+        let count = number(count).unwrap_or(0).min(rest.len() / 8);
+        let (sizes, mut texts) = rest
+            .split_at_checked(count.saturating_mul(8))
+            .unwrap_or_default();
+        let mut text = |size: &[u8; 4]| {
+            let (text, rest) = texts.split_at_checked(number(size)?)?;
+            texts = rest.get(1..)?;
+            Some(text)
+        };
+        let (sizes, _) = sizes.as_chunks::<4>();
         let mut pairs = Vec::with_capacity(count);
-        let mut at = count.saturating_mul(8).saturating_add(4);
-        for index in 0..count {
-            let sizes = index.saturating_mul(8).saturating_add(4);
-            let Some(pair) =
-                read(sizes)
-                    .zip(read(sizes.saturating_add(4)))
-                    .and_then(|(name, value)| {
-                        let name_end = at.checked_add(name)?;
-                        let value_start = name_end.checked_add(1)?;
-                        let value_end = value_start.checked_add(value)?;
-                        let pair = (
-                            self.0.get(at..name_end)?,
-                            self.0.get(value_start..value_end)?,
-                        );
-                        at = value_end.checked_add(1)?;
-                        Some(pair)
-                    })
-            else {
-                break;
-            };
-            pairs.push(pair);
-        }
+        pairs.extend(sizes.chunks_exact(2).map_while(|sizes| match sizes {
+            [name, value] => Some((text(name)?, text(value)?)),
+            _ => None,
+        }));
         pairs
     }
 

@@ -84,6 +84,7 @@ fn provider(name: &str) -> Provider {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),
+        api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
         breaker: Rules::default(),
@@ -106,6 +107,7 @@ fn upstream((host, tls, credential): (&str, Option<Tls>, Option<Credential>)) ->
         tls,
         connect_timeout_ms: 2_500,
         credential,
+        signing: None,
         fake: None,
     }
 }

@@ -28,10 +28,15 @@ pub enum StoreError {
     Engine(String),
     /// Another service took the store over: this one must stop.
     Fenced,
+    /// A group whose answer was lost is there after all, and another one was tried in its place: what the caller
+    /// knows is out of date, and must be loaded anew.
+    Reload,
     /// A record of this name is there already.
     RecordExists(RecordName),
     /// There is no such record, or it costs something else by now.
     RecordDiffers(RecordName),
+    /// This is no cursor of a page.
+    Cursor(String),
     /// Anything else the database says.
     Failed(String),
 }
@@ -47,8 +52,10 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::Engine(_)
             | Self::Fenced
+            | Self::Reload
             | Self::RecordExists(_)
             | Self::RecordDiffers(_)
+            | Self::Cursor(_)
             | Self::Failed(_) => false,
         }
     }
@@ -83,6 +90,10 @@ impl fmt::Display for StoreError {
                 out,
                 "another budget service took over this database\n  fix: run only one of them"
             ),
+            Self::Reload => write!(
+                out,
+                "what was thought to be lost had been written: everything must be loaded anew"
+            ),
             Self::RecordExists(name) => {
                 write!(out, "the record {name} is there already")
             }
@@ -92,6 +103,10 @@ impl fmt::Display for StoreError {
                     "the record {name} is gone, or costs something else by now"
                 )
             }
+            Self::Cursor(what) => write!(
+                out,
+                "`{what}` is no cursor\n  fix: begin without one, and go on with the one that came with the page before"
+            ),
             Self::Failed(what) => write!(out, "the database says: {what}"),
         }
     }

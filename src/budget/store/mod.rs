@@ -5,21 +5,30 @@
 //!
 //! Money is never deleted and never changed behind the ledger's back: a commit writes the rows that `core` decided about.
 
+mod alert;
+mod books;
 mod commit;
 mod error;
 mod facts;
 mod figures;
 mod histogram;
+mod memory;
+mod page;
+mod postgres;
 mod query;
 mod report;
 mod series;
+mod sql;
+mod sqlite;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use tollgate_core::money::ids::{AccountKey, Incarnation, LeaseId, ScopeId};
 use tollgate_core::money::ledger::{Opening, View};
 use tollgate_core::units::Timestamp;
 
+pub use alert::alert_body;
 pub use commit::{
     AlertId, AlertOutcome, AuditEntry, Commit, Committed, EntityChange, Notice, RecordName,
     Reprice, Revision,
@@ -28,12 +37,34 @@ pub use error::StoreError;
 pub use facts::{CacheUse, Facts, Pricing, StoredRecord};
 pub use figures::Figures;
 pub use histogram::Histogram;
+pub use memory::Memory;
 pub use query::{
     AccountRow, AlertRow, AlertStanding, AuditRow, CorrectionRow, Dimension, Entity, Every,
     LeaseRow, Order, Page, Paged, RecordFilter, ReportQuery,
 };
 pub use report::{Line, Report};
 pub use series::{Series, SeriesId, Tags};
+
+/// Opens the store at an address: `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `memory:`. A database that is new gets
+/// its tables, an older one is brought up to date, and whoever had it before can no longer write.
+pub fn open(address: &str) -> Result<Box<dyn Store>, StoreError> {
+    if address == "memory:" {
+        return Ok(Box::new(Memory::default()));
+    }
+    if let Some(path) = address.strip_prefix("sqlite:") {
+        let engine = sqlite::Sqlite::open(Path::new(path))?;
+        return Ok(Box::new(sql::SqlStore::open(engine)?));
+    }
+    if address.starts_with("postgres:") || address.starts_with("postgresql:") {
+        let engine = postgres::Postgres::open(address)?;
+        return Ok(Box::new(sql::SqlStore::open(engine)?));
+    }
+    // Not more than its first word: there may be a password in it.
+    let scheme = address.split_once(':').map_or(address, |parts| parts.0);
+    Err(StoreError::Address(format!(
+        "nobody knows a store by `{scheme}:`"
+    )))
+}
 
 /// The write side. One at a time: whoever opens a store takes it over, and the one before is told so by
 /// [`StoreError::Fenced`] when it next commits.
@@ -67,7 +98,7 @@ pub trait Store: Send {
     /// Alerts whose time to be sent has come, oldest first.
     fn due_alerts(&mut self, now: Timestamp, at_most: usize) -> Result<Vec<AlertRow>, StoreError>;
 
-    /// Deletes at most so many raw records that began before `before`, and says how many. Their sums by hour stay, and so
+    /// Deletes about so many raw records that began before `before`, the oldest, and says how many. Their sums by hour stay, and so
     /// does all money. Called again and again in the background, so that no call takes long.
     fn forget_records(&mut self, before: Timestamp, at_most: usize) -> Result<usize, StoreError>;
 

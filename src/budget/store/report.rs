@@ -91,11 +91,6 @@ impl<'query> Builder<'query> {
         place
     }
 
-    /// Whether the sums of this series are of interest.
-    pub(super) fn wants(&self, id: SeriesId) -> bool {
-        self.places.contains_key(&id)
-    }
-
     pub(super) fn sums(&mut self, hour: u64, id: SeriesId, figures: &Figures) {
         let Some(places) = self.places.get(&id) else {
             return;

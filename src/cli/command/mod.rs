@@ -3,7 +3,9 @@
 use tollgate_core::config::deploy::Problem;
 
 pub mod check;
+pub mod explain;
 pub mod fake;
+pub mod prices;
 pub mod render;
 pub mod up;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+mod prices;
 mod properties;
 
 const EXAMPLE: &str = include_str!("../../../envoy/gateway.yaml");

@@ -1,8 +1,9 @@
 //! How Envoy reaches each provider.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use tollgate_core::config::deploy::{Checked, Credential, Tls, Upstream};
+use tollgate_core::config::deploy::{Checked, Credential, Signing, Tls, Upstream};
 use tollgate_core::config::{Attempt, Plugin, Provider};
 
 use super::listener::{HOP, held_bytes};
@@ -206,6 +207,9 @@ fn filters(options: &Options, provider: &Provider, upstream: &Upstream) -> Vec<S
     if let Some(credential) = &upstream.credential {
         filters.push(injector(options, provider, credential));
     }
+    if let Some(signing) = &upstream.signing {
+        filters.push(signer(signing));
+    }
     filters.push(CODEC.to_owned());
     filters
 }
@@ -237,6 +241,48 @@ typed_config:
         name = text(secrets::name(&provider.name)),
         file = path(&file),
     )
+}
+
+/// Signs what has become of the request, body included: it stands behind the attempt role.
+fn signer(signing: &Signing) -> String {
+    let mut filter = format!(
+        r#"name: envoy.filters.http.aws_request_signing
+typed_config:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning
+  service_name: {service}
+  region: {region}
+  # Envoy, or what stands between, may still change these; the others are ours.
+  match_excluded_headers:
+  - prefix: x-envoy
+  - prefix: x-forwarded
+  - exact: x-request-id
+  - exact: traceparent
+  - exact: tracestate"#,
+        service = signing.service,
+        region = text(&signing.region),
+    );
+    let Some(file) = &signing.credentials_file else {
+        return filter;
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new("/"));
+    let profile = signing.profile.as_ref();
+    let profile = profile.map(|name| format!("\n      profile: {}", text(name)));
+    filter.push_str(&format!(
+        r#"
+  credential_provider:
+    # This file and nothing else.
+    custom_credential_provider_chain: true
+    credentials_file_provider:
+      credentials_data_source:
+        filename: {file}
+        # Read again when something is moved into its folder.
+        watched_directory:
+          path: {folder}{profile}"#,
+        file = path(file),
+        folder = path(folder),
+        profile = profile.unwrap_or_default(),
+    ));
+    filter
 }
 
 fn hop(checked: &Checked) -> String {

@@ -16,11 +16,13 @@ mod plugin;
 mod routes;
 mod secrets;
 mod version;
+mod watch;
 mod yaml;
 
 pub use bootstrap::bootstrap;
 pub use secrets::Environment;
 pub use version::{EnvoyVersion, Mode, supported_range};
+pub use watch::watch;
 
 /// Where things stand when Envoy reads them.
 #[derive(Clone, Debug)]

@@ -92,9 +92,6 @@ mod tests {
                 keys: vec![Key {
                     sha256: sha256(key),
                     name: "demo".to_owned(),
-                    org: String::new(),
-                    team: String::new(),
-                    user: String::new(),
                     models: Some(vec!["small".to_owned()]),
                     ..Key::default()
                 }],

@@ -57,6 +57,7 @@ pub async fn up(
     let outcome = tokio::select! {
         () = told_to_stop.come() => Ok(()),
         outcome = serve(checked, environment, &mut envoy) => outcome,
+        () = render::watch(checked, &directory, environment) => Ok(()),
     };
     envoy.stop().await;
     outcome

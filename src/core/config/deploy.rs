@@ -57,6 +57,8 @@ pub struct Upstream {
     pub connect_timeout_ms: u64,
     /// What authorises us there; none for a server that asks for nothing.
     pub credential: Option<Credential>,
+    /// Who signs our requests, where they carry no key.
+    pub signing: Option<Signing>,
     /// Set where `tollgate up` itself plays this provider, at this address.
     pub fake: Option<SocketAddr>,
 }
@@ -79,6 +81,20 @@ pub struct Credential {
     pub prefix: String,
     /// Where the key is read from when the configuration is rendered.
     pub secret: Secret,
+}
+
+/// Requests that are signed as Amazon wants it. Envoy signs; the filter never holds what it signs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signing {
+    /// What is asked: `bedrock`.
+    pub service: &'static str,
+    /// Where it is asked: `eu-central-1`.
+    pub region: String,
+    /// Where the credentials stand in the form of `~/.aws/credentials`, when Envoy runs. Without one it looks in its
+    /// environment and asks the machine it runs on.
+    pub credentials_file: Option<PathBuf>,
+    /// Which of the credentials in that file; `default` where nothing is written.
+    pub profile: Option<String>,
 }
 
 /// Where a secret stands; never the secret itself.

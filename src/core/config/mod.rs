@@ -1,12 +1,15 @@
 //! Configuration in its used form: checked, compact, and what the filter gets as plugin JSON.
 //! After the check nothing here is validated again.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::units::Tokens;
-
+pub use crate::catalogue::Capability;
 pub use crate::dialect::Dialect;
+use crate::dialect::speak;
 pub use crate::price::Price;
+use crate::units::{NanoUsd, Tokens};
 pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
@@ -134,15 +137,21 @@ pub struct Provider {
     pub authority: String,
     /// In front of every path, without a trailing slash: `/v1`.
     pub path: String,
+    /// The date of its interface; its dialect's own where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// How long a stream may take to its first token.
     pub first_token_timeout_ms: u64,
     /// How long an answer in one piece may take.
     pub reply_timeout_ms: u64,
     /// When its deployments are passed over.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Rules::is_default")]
     pub breaker: Rules,
     /// Of a hundred requests, so many may ask it once more after it has failed them.
-    #[serde(default = "retry_percent")]
+    #[serde(
+        default = "retry_percent",
+        skip_serializing_if = "is_usual_retry_percent"
+    )]
     pub retry_percent: u32,
 }
 
@@ -151,6 +160,21 @@ pub(crate) const RETRY_PERCENT: u32 = 20;
 
 fn retry_percent() -> u32 {
     RETRY_PERCENT
+}
+
+fn is_usual_retry_percent(percent: &u32) -> bool {
+    *percent == RETRY_PERCENT
+}
+
+impl Provider {
+    /// A model of this provider, as its dialect needs to know it.
+    pub fn asked_for<'a>(&'a self, target: &'a Target) -> speak::Target<'a> {
+        speak::Target {
+            model: &target.model,
+            output_max: None,
+            api_version: self.api_version.as_deref(),
+        }
+    }
 }
 
 /// A name that callers use, and who may answer to it.
@@ -172,21 +196,83 @@ pub struct Target {
     pub provider: usize,
     /// The provider's own name for it.
     pub model: String,
-    /// What it costs; none is known where none is written.
+    /// What it costs, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// How long an answer may be; as the catalogue knows it where nothing is written.
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "PriceFrom::is_file")]
+    pub price_from: PriceFrom,
+    /// Where no price is known: whether a caller with a hard budget may ask all the same.
+    #[serde(default, skip_serializing_if = "Unpriced::is_refuse")]
+    pub unpriced: Unpriced,
+    /// How many tokens a prompt may have, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<Tokens>,
+    /// How many tokens an answer may have, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<Tokens>,
-    /// What it is and takes.
+    /// The cap of an answer whose caller names none; else [`Self::max_output`] is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_tokens: Option<Tokens>,
+    /// Held for a request whose worst case nobody can tell; without it hard budgets refuse that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbounded_hold: Option<NanoUsd>,
+    /// What it can do, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<BTreeSet<Capability>>,
+    /// What else is written of it.
     #[serde(default, skip_serializing_if = "Traits::is_default")]
     pub traits: Traits,
+}
+
+/// Who says what a target costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceFrom {
+    /// The configuration itself.
+    #[default]
+    File,
+    /// The catalogue, at the time the configuration was read.
+    Catalogue,
+    /// Nobody: it is that of the dearest target at hand.
+    Estimate,
+}
+
+impl PriceFrom {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
+/// What becomes of a request for a target whose price nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// Hard budgets refuse it.
+    #[default]
+    Refuse,
+    /// It is served and counted as unpriced.
+    Allow,
+}
+
+impl Unpriced {
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
 }
 
 impl Target {
     /// By which its health is known: the same wherever it is a target.
     pub fn deployment(&self, provider: &Provider) -> DeploymentId {
         DeploymentId::of(&provider.name, &self.model, &self.traits.region)
+    }
+
+    /// What an answer is capped at whose caller wishes for this: its own cap within what the model can say, else what
+    /// the configuration or the catalogue has. None where nobody knows one, so that a hard budget cannot cover it.
+    pub fn output_cap(&self, wished: Option<Tokens>) -> Option<Tokens> {
+        let most = self.max_output;
+        let within = |cap: Tokens| most.map_or(cap, |most| cap.min(most));
+        wished.or(self.default_max_tokens).map(within).or(most)
     }
 }
 
@@ -198,6 +284,28 @@ pub struct Telemetry {
     pub label_values_max: usize,
     /// Whether replies carry `x-tollgate-*` headers.
     pub response_headers: bool,
+    /// Whether every decision is explained, in the record and to the caller.
+    #[serde(default, skip_serializing_if = "Explains::is_never")]
+    pub explain: Explains,
+}
+
+/// Whether decisions are explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Explains {
+    /// No: it says what others cost and how they are.
+    #[default]
+    Never,
+    /// In the record.
+    InRecord,
+    /// In the record, and in `x-tollgate-route`.
+    ToCaller,
+}
+
+impl Explains {
+    fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 impl Default for Telemetry {
@@ -205,6 +313,7 @@ impl Default for Telemetry {
         Self {
             label_values_max: 1_000,
             response_headers: true,
+            explain: Explains::Never,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue;
 use crate::money::window::Zone;
 
 /// How a model's requests find a target.
@@ -204,12 +205,6 @@ pub struct Traits {
     /// Where it stands.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub region: String,
-    /// So many tokens of prompt and answer together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_context: Option<u64>,
-    /// What it can; everything where nothing is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Vec<Capability>>,
     /// Which requests it takes.
     #[serde(skip_serializing_if = "When::is_empty")]
     pub when: When,
@@ -220,8 +215,6 @@ impl Default for Traits {
         Self {
             weight: 1,
             region: String::new(),
-            max_context: None,
-            capabilities: None,
             when: When::default(),
         }
     }
@@ -251,6 +244,16 @@ pub enum Capability {
 impl Capability {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Tools, Self::Vision, Self::Schema, Self::Reasoning];
+
+    /// As the catalogue knows it.
+    pub fn of_catalogue(self) -> catalogue::Capability {
+        match self {
+            Self::Tools => catalogue::Capability::Tools,
+            Self::Vision => catalogue::Capability::Vision,
+            Self::Schema => catalogue::Capability::Schema,
+            Self::Reasoning => catalogue::Capability::Reasoning,
+        }
+    }
 
     /// As written.
     pub fn name(self) -> &'static str {
@@ -415,6 +418,13 @@ pub struct Rules {
     pub rest_ms: u64,
     /// No rest is longer.
     pub rest_max_ms: u64,
+}
+
+impl Rules {
+    /// Whether nothing was written.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for Rules {

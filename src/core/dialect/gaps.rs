@@ -43,6 +43,16 @@ const ADVICE: &[&str] = &[
     "store",
 ];
 
+/// What comes anyway: saying it is saying nothing.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("background", "false"),
+    ("logit_bias", "{}"),
+    ("modalities", r#"["text"]"#),
+    ("service_tier", r#""auto""#),
+    ("service_tier", r#""default""#),
+    ("truncation", r#""disabled""#),
+];
+
 /// Why a file cannot be named.
 pub const OTHERS_FILE: &str = "it lies with another provider; send the data itself";
 
@@ -105,6 +115,9 @@ impl Gaps {
 
     /// One of them.
     pub fn extra(&mut self, extra: &Extra) {
+        if DEFAULTS.contains(&(extra.name.as_str(), extra.json.as_str())) {
+            return;
+        }
         if ADVICE.contains(&extra.name.as_str()) {
             self.advice(extra.name.as_str(), "this provider has no such parameter");
         } else {

@@ -1,6 +1,6 @@
 //! The most a request can use at each target: what money is held for before it leaves.
 
-use crate::config::{Purse, Target};
+use crate::config::{Purse, Target, Unpriced};
 use crate::endpoint::{Endpoint, Kind, Others};
 use crate::handoff::{Planned, Way};
 use crate::price::Most;
@@ -94,6 +94,8 @@ impl Bounds {
                 .most(&bounds)
                 .map_err(|_| Refusal::internal("an amount of money does not fit"))?,
             (None, Payers::Soft) => NanoUsd::ZERO,
+            // The operator allows it, and hears of it.
+            (None, Payers::Hard) if target.unpriced == Unpriced::Allow => NanoUsd::ZERO,
             (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
         };
         Ok(Planned {
@@ -131,5 +133,9 @@ impl Bounds {
 }
 
 fn most_answered(target: &Target) -> Tokens {
-    target.max_output.map_or(CAP, |most| most.min(CAP))
+    match target.default_max_tokens {
+        Some(_) => target.output_cap(None).unwrap_or(CAP),
+        // All that a model can say is seldom meant, and holds a budget for nothing.
+        None => target.max_output.map_or(CAP, |most| most.min(CAP)),
+    }
 }

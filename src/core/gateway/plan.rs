@@ -5,7 +5,6 @@ use super::{Admission, Expected};
 use crate::config::Target;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
-use crate::dialect::speak;
 use crate::endpoint::{Endpoint, Kind, Others};
 use crate::handoff::{Planned, Way};
 use crate::refusal::Refusal;
@@ -149,11 +148,7 @@ impl Admission {
         if let Some(cap) = bounds.cap(target) {
             chat.output_max = Some(cap.0);
         }
-        let target = speak::Target {
-            model: &target.model,
-            ..speak::Target::default()
-        };
-        let written = dialect.write(chat, &target, Policy::Refuse);
+        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
         chat.output_max = written_by_caller;
         written
             .map(|written| (Way::Translated(written), None))

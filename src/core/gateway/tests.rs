@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::handoff::Tried;
-use crate::money::cover::NoStandings;
+use crate::money::wanted::NoStandings;
 use crate::testing::{admitted, at, begun, config, head_of};
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-tg-all");

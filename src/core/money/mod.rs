@@ -10,7 +10,6 @@
 //!   store.
 //! * [`rates`] are shares of limits by the minute: no money, and kept in memory only.
 
-pub mod cover;
 pub mod holder;
 pub mod ids;
 pub mod ledger;
@@ -19,4 +18,5 @@ pub mod memory;
 pub mod message;
 pub mod rates;
 pub mod thresholds;
+pub mod wanted;
 pub mod window;

@@ -20,9 +20,18 @@ pub struct Price {
     /// For each request, whatever its tokens.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub request: NanoUsd,
-    /// What a batch endpoint charges of all this, in thousandths; nothing is known of batches where none is written.
+    /// What a batch endpoint charges of all this; nothing is known of batches where none is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch_thousandths: Option<u64>,
+    pub batch: Option<Batch>,
+}
+
+/// What a batch endpoint charges of the ordinary prices, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// For every class but one.
+    pub thousandths: u64,
+    /// For what was read from the provider's cache: some leave that price as it is.
+    pub cached_thousandths: u64,
 }
 
 /// Other rates for the whole of a request whose prompt is long.
@@ -100,25 +109,27 @@ impl Price {
 
     /// What the same costs by a batch endpoint, if that is known. Every price is rounded up.
     pub fn batched(&self) -> Option<Self> {
-        let thousandths = u128::from(self.batch_thousandths?);
-        let scaled = |money: NanoUsd| {
-            let exact = u128::from(money.0).saturating_mul(thousandths);
-            // A price that does not fit is refused when it is used, as one that is too high.
-            NanoUsd(u64::try_from(exact.div_ceil(1_000)).unwrap_or(u64::MAX))
+        let batch = self.batch?;
+        let scaled_rates = |rates: &Rates| {
+            let scaled = |price: PricePerMillion| {
+                PricePerMillion(thousandths_of(price.0, batch.thousandths))
+            };
+            let cached = rates.cached_input.unwrap_or(rates.input);
+            let cached = thousandths_of(cached.0, batch.cached_thousandths);
+            Rates {
+                cached_input: Some(PricePerMillion(cached)),
+                ..rates.map(scaled)
+            }
         };
-        let scaled_rates = |rates: &Rates| rates.map(|price| PricePerMillion(scaled(price.0)));
+        let tiers = self.tiers.iter().map(|tier| Tier {
+            above: tier.above,
+            rates: scaled_rates(&tier.rates),
+        });
         Some(Self {
             rates: scaled_rates(&self.rates),
-            tiers: self
-                .tiers
-                .iter()
-                .map(|tier| Tier {
-                    above: tier.above,
-                    rates: scaled_rates(&tier.rates),
-                })
-                .collect(),
-            request: scaled(self.request),
-            batch_thousandths: Some(1_000),
+            tiers: tiers.collect(),
+            request: thousandths_of(self.request, batch.thousandths),
+            batch: None,
         })
     }
 
@@ -205,6 +216,12 @@ impl Rates {
             audio_output: self.audio_output.map(&change),
         }
     }
+}
+
+/// An amount that does not fit stays at the greatest: whatever is priced by it is refused.
+fn thousandths_of(money: NanoUsd, thousandths: u64) -> NanoUsd {
+    let exact = u128::from(money.0).saturating_mul(u128::from(thousandths));
+    NanoUsd(u64::try_from(exact.div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
 fn is_nothing(money: &NanoUsd) -> bool {

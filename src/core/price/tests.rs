@@ -1,6 +1,13 @@
+//! What usage costs, and the most it can.
+
 use proptest::prelude::*;
 
 use super::*;
+
+const HALF: Batch = Batch {
+    thousandths: 500,
+    cached_thousandths: 500,
+};
 
 fn dollars(text: &str) -> PricePerMillion {
     PricePerMillion(NanoUsd::from_dollars(text).unwrap())
@@ -122,7 +129,10 @@ fn a_long_prompt_changes_the_price_of_the_whole_request() {
 fn fees_and_batches() {
     let own = Price {
         request: NanoUsd(5_000_000),
-        batch_thousandths: Some(500),
+        batch: Some(Batch {
+            thousandths: 500,
+            cached_thousandths: 1_000,
+        }),
         tiers: vec![Tier {
             above: Tokens(1_000),
             rates: rates("2", "4"),
@@ -137,11 +147,14 @@ fn fees_and_batches() {
     assert_eq!(own.cost(&one, 2), Ok(NanoUsd(10_030_000)));
     let batched = own.batched().unwrap();
     assert_eq!(batched.cost(&one, 2), Ok(NanoUsd(5_015_000)));
-    assert_eq!(
-        batched.rates.cached_input,
-        Some(PricePerMillion(NanoUsd(2)))
-    );
-    assert_eq!(batched.tiers[0].rates, rates("1", "2"));
+    // this vendor leaves the price of cached tokens as it is
+    let cached = PricePerMillion(NanoUsd(3));
+    assert_eq!(batched.rates.cached_input, Some(cached));
+    let tier = Rates {
+        cached_input: Some(dollars("2")),
+        ..rates("1", "2")
+    };
+    assert_eq!(batched.tiers[0].rates, tier);
     assert_eq!(price(rates("1", "2")).batched(), None);
     assert_eq!(own.cost(&one, u64::MAX), Err(MoneyOverflow));
 }
@@ -221,7 +234,7 @@ fn a_price_survives_its_json() {
             rates: rates("2", "3"),
         }],
         request: NanoUsd(5),
-        batch_thousandths: Some(500),
+        batch: Some(HALF),
     };
     for price in [full, price(rates("1", "2"))] {
         let json = serde_json::to_string(&price).unwrap();
@@ -266,7 +279,7 @@ fn any_price() -> impl Strategy<Value = Price> {
             rates,
             tiers,
             request: NanoUsd(fee),
-            batch_thousandths: Some(500),
+            batch: Some(HALF),
         }
     })
 }

@@ -73,16 +73,16 @@ fn region(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
 }
 
 fn capability(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
-    let can = candidate.of.traits.capabilities.as_ref()?;
+    let can = candidate.of.capabilities.as_ref()?;
     let needs = look.ask.traits.needs.iter();
     needs
         .into_iter()
-        .find(|need| !can.contains(need))
+        .find(|need| !can.contains(&need.of_catalogue()))
         .map(|need| Why::Lacks(*need))
 }
 
 fn context(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
-    let max = candidate.of.traits.max_context?;
+    let max = candidate.of.context_window?.0;
     let model = look.config.models.get(candidate.model)?;
     let too_long = look.ask.tokens().0 > max;
     (too_long && model.routing.when_too_long == WhenTooLong::Refuse).then_some(Why::ContextWindow)

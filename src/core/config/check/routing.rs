@@ -9,7 +9,7 @@ use crate::config::routing::{
     Balance, Clock, Complexity, FAILURES_KEPT, Policy, Routing, Rules, Schedule, Sticky, Strategy,
     Subject, Traits, When,
 };
-use crate::config::{Model, RETRY_PERCENT, clock};
+use crate::config::{Model, RETRY_PERCENT, Target, clock};
 
 /// More of the same target in a row helps nobody.
 const RETRIES_MAX: usize = 5;
@@ -79,7 +79,10 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
         strategy,
         sticky: written.sticky.value_or(Sticky::Nobody),
         experiment: written.experiment.value_or(String::new()),
-        expected_output: written.expected_output.value_or(default.expected_output),
+        expected_output: written
+            .expected_output
+            .written()
+            .map_or(default.expected_output, |tokens| tokens.value.0),
         explore_percent: written.explore.value_or(default.explore_percent),
         balance: balance(&written.balance, problems).unwrap_or(default.balance),
         schedules: if balanced { schedules } else { Vec::new() },
@@ -199,38 +202,36 @@ fn time_zone(
     Some(clock)
 }
 
-/// What a target is, beside its name.
-pub(super) fn traits(written: &raw::Target, problems: &mut Problems) -> Traits {
-    let default = Traits::default();
+/// What a target is, beside its name, price and limits. What is written of what it can goes before the catalogue.
+pub(super) fn own(written: &raw::Target, target: &mut Target, problems: &mut Problems) {
     if let Given::Written(region) = &written.region {
         name::check(name::Kind::Tenant, region, problems);
     }
     if let (Given::Written(context), Given::Written(output)) =
-        (&written.max_context, &written.max_output)
+        (&written.context_window, &written.max_output)
         && output.value > context.value
     {
         problems.push(output.place.problem(
             format!(
                 "answers of {} tokens do not fit into a context of {}",
-                output.value, context.value
+                output.value.0, context.value.0
             ),
-            "write a `max_output` that is not more than `max_context`",
+            "write a `max_output` that is not more than `context_window`",
         ));
     }
-    let capabilities = written.capabilities.written().map(|list| {
+    if let Given::Written(list) = &written.capabilities {
         let all = list.value.iter().filter_map(Given::written);
-        all.map(|capability| capability.value).collect()
-    });
-    Traits {
-        weight: u32::try_from(written.weight.value_or(1)).unwrap_or(default.weight),
+        let all = all.map(|capability| capability.value.of_catalogue());
+        target.capabilities = Some(all.collect());
+    }
+    target.traits = Traits {
+        weight: u32::try_from(written.weight.value_or(1)).unwrap_or(u32::MAX),
         region: written.region.value_or(String::new()),
-        max_context: written.max_context.written().map(|max| max.value),
-        capabilities,
         when: written
             .when
             .written()
             .map_or_else(When::default, |when| self::when(&when.value)),
-    }
+    };
 }
 
 /// Weights of nothing: nobody would be asked.

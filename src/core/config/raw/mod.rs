@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::Explains;
 use super::node::Node;
 use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, Section, section};
@@ -17,10 +18,10 @@ mod routing;
 pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
-pub use model::{Model, Target};
+pub use model::{Model, Target, Unpriced};
 pub use money::{Budget, Money};
-pub use price::Price;
-pub use provider::{Provider, Tls, is_variable};
+pub use price::{Extends, LongContext, Price, Rates};
+pub use provider::{Aws, Provider, Tls, is_variable};
 pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
 pub use tenants::{Key, Tenant, Tenants};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub policies: Given<Vec<Given<Policy>>>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
+    /// `unpriced`, for every model that says nothing else.
+    pub unpriced: Given<Unpriced>,
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
@@ -85,6 +88,8 @@ pub struct Telemetry {
     pub label_values_max: Given<usize>,
     /// `response_headers`
     pub response_headers: Given<bool>,
+    /// `explain`
+    pub explain: Given<Explains>,
 }
 
 /// Reads the tree: whatever can be read is, and the rest is in [`Config::problems`].
@@ -123,6 +128,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
             findings,
         ),
         prices: named(top, "prices", price::prices, findings),
+        unpriced: top.single("unpriced", model::unpriced, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
         asked: BTreeSet::new(),
@@ -181,5 +187,6 @@ fn telemetry(fields: &mut Section<'_>, findings: &mut Findings) -> Telemetry {
         access_log: fields.single("access_log", text, findings),
         label_values_max: fields.single("label_values_max", count, findings),
         response_headers: fields.single("response_headers", truth, findings),
+        explain: fields.single("explain", routing::explains, findings),
     }
 }

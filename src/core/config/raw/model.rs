@@ -1,13 +1,15 @@
 //! `models`: the names that callers use, and who answers to them.
 
+use super::super::node::Scalar;
 use super::super::reader::{Findings, Given, Section, section, single};
-use super::super::scalar::{count, text};
+use super::super::scalar::{Read, Wrong, count, dollars, text, tokens};
 use super::each;
 use super::routing::{
-    Balance, Schedule, When, balance, capabilities, percent, schedules, sticky, strategy, tokens,
-    when, when_too_long,
+    Balance, Schedule, When, balance, capabilities, percent, schedules, sticky, strategy, when,
+    when_too_long,
 };
 use crate::config::routing::{Capability, Sticky, Strategy, WhenTooLong};
+use crate::units::{NanoUsd, Tokens};
 
 /// An entry of `models`
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct Model {
     /// `experiment`
     pub experiment: Given<String>,
     /// `expected_output`, in tokens.
-    pub expected_output: Given<u64>,
+    pub expected_output: Given<Tokens>,
     /// `explore`, in percent.
     pub explore: Given<u32>,
     /// `balance`
@@ -42,6 +44,24 @@ pub struct Model {
     pub content_policy_fallbacks: Given<Vec<Given<String>>>,
     /// `last_resort`
     pub last_resort: Given<String>,
+    /// `default_max_tokens`
+    pub default_max_tokens: Given<Tokens>,
+    /// `unpriced`
+    pub unpriced: Given<Unpriced>,
+    /// `unbounded_hold`
+    pub unbounded_hold: Given<NanoUsd>,
+}
+
+/// `unpriced`: what becomes of a target whose price nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unpriced {
+    /// `refuse`
+    #[default]
+    Refuse,
+    /// `estimate`
+    Estimate,
+    /// `allow_and_alert`
+    AllowAndAlert,
 }
 
 /// An element of `models.*.targets`
@@ -55,14 +75,14 @@ pub struct Target {
     pub weight: Given<usize>,
     /// `region`
     pub region: Given<String>,
-    /// `max_context`, in tokens.
-    pub max_context: Given<u64>,
-    /// `max_output`, in tokens.
-    pub max_output: Given<u64>,
     /// `capabilities`
     pub capabilities: Given<Vec<Given<Capability>>>,
     /// `when`
     pub when: Given<When>,
+    /// `context_window`
+    pub context_window: Given<Tokens>,
+    /// `max_output`
+    pub max_output: Given<Tokens>,
 }
 
 pub(super) fn model(fields: &mut Section<'_>, findings: &mut Findings) -> Model {
@@ -87,6 +107,21 @@ pub(super) fn model(fields: &mut Section<'_>, findings: &mut Findings) -> Model 
         context_window_fallbacks: models(fields, "context_window_fallbacks", findings),
         content_policy_fallbacks: models(fields, "content_policy_fallbacks", findings),
         last_resort: fields.single("last_resort", text, findings),
+        default_max_tokens: fields.single("default_max_tokens", tokens, findings),
+        unpriced: fields.single("unpriced", unpriced, findings),
+        unbounded_hold: fields.single("unbounded_hold", dollars, findings),
+    }
+}
+
+pub(super) fn unpriced(scalar: &Scalar) -> Read<Unpriced> {
+    match scalar.text.as_str() {
+        "refuse" => Ok(Unpriced::Refuse),
+        "estimate" => Ok(Unpriced::Estimate),
+        "allow_and_alert" => Ok(Unpriced::AllowAndAlert),
+        _ => Err(Wrong {
+            found: format!("{} says nothing about unknown prices", scalar.shown()),
+            fix: "write `refuse`, `estimate` or `allow_and_alert`".to_owned(),
+        }),
     }
 }
 
@@ -109,9 +144,9 @@ fn target(fields: &mut Section<'_>, findings: &mut Findings) -> Target {
         model: fields.single("model", text, findings),
         weight: fields.single("weight", count, findings),
         region: fields.single("region", text, findings),
-        max_context: fields.single("max_context", tokens, findings),
-        max_output: fields.single("max_output", tokens, findings),
         capabilities: capabilities(fields, "capabilities", findings),
         when: fields.section("when", when, findings),
+        context_window: fields.single("context_window", tokens, findings),
+        max_output: fields.single("max_output", tokens, findings),
     }
 }

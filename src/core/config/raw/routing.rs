@@ -5,6 +5,7 @@ use super::super::reader::{Findings, Given, Section, Written, section, single};
 use super::super::scalar::{Read, Wrong, count, duration, text, truth};
 use super::super::suggest;
 use super::each;
+use crate::config::Explains;
 use crate::config::routing::{Capability, Comparison, Complexity, Sticky, Strategy, WhenTooLong};
 
 /// A text, or a list of some: one of them.
@@ -269,6 +270,15 @@ pub(super) fn when_too_long(scalar: &Scalar) -> Read<WhenTooLong> {
     word(scalar, "way out", &["refuse", "send"])
 }
 
+/// What `telemetry.explain` may be.
+pub(super) fn explains(scalar: &Scalar) -> Read<Explains> {
+    word(
+        scalar,
+        "place to explain",
+        &["never", "in_record", "to_caller"],
+    )
+}
+
 fn complexity(scalar: &Scalar) -> Read<Complexity> {
     word(
         scalar,
@@ -291,18 +301,6 @@ pub(super) fn percent(scalar: &Scalar) -> Read<u32> {
         Ok(_) | Err(_) => Err(Wrong {
             found: format!("{} is no share of a hundred", scalar.shown()),
             fix: "write a whole number from 0 to 100, or `5%`".to_owned(),
-        }),
-    }
-}
-
-/// A whole number of tokens; more than nothing.
-pub(super) fn tokens(scalar: &Scalar) -> Read<u64> {
-    let text: String = scalar.text.chars().filter(|char| *char != '_').collect();
-    match text.parse::<u64>() {
-        Ok(tokens) if (1..=1_000_000_000).contains(&tokens) => Ok(tokens),
-        Ok(_) | Err(_) => Err(Wrong {
-            found: format!("{} is no number of tokens", scalar.shown()),
-            fix: "write a whole number, such as 128000".to_owned(),
         }),
     }
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
 use super::row::{LeaseRow, Short, Standing};
-use crate::money::cover::{Standings, Uncovered, Wanted};
 use crate::money::ids::{Millis, OpenId, ScopeId};
 use crate::money::message::{Debt, Open, Return, Usage, Want};
+use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
 /// A request that waits tries again after this, if nothing comes before.

@@ -76,7 +76,7 @@ fn fallbacks_follow_and_nobody_is_asked_twice() {
     );
 
     for position in 0..3 {
-        world.of(position).traits.max_context = Some(99);
+        world.of(position).context_window = Some(Tokens(99));
     }
     world.config.models[0].routing.fallbacks.clear();
     assert_eq!(world.chain(), "long-c !free-b");

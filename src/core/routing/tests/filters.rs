@@ -50,7 +50,7 @@ fn each_filter_keeps_out_what_it_is_for() {
         (
             "lacks_tools",
             |world| {
-                world.of(0).traits.capabilities = Some(vec![Capability::Vision]);
+                world.of(0).capabilities = Some([Capability::Vision.of_catalogue()].into());
                 world.body.needs = vec![Capability::Tools];
             },
             "b c",
@@ -58,8 +58,8 @@ fn each_filter_keeps_out_what_it_is_for() {
         (
             "context_window",
             |world| {
-                world.of(0).traits.max_context = Some(109);
-                world.of(1).traits.max_context = Some(110);
+                world.of(0).context_window = Some(Tokens(109));
+                world.of(1).context_window = Some(Tokens(110));
                 world.body.output_max = Some(10);
             },
             "b c",
@@ -140,13 +140,13 @@ fn who_has_nobody_left_is_told_the_reason_that_helps() {
         }),
         ("Never(ContextWindow)", |world| {
             for position in 0..3 {
-                world.of(position).traits.max_context = Some(99);
+                world.of(position).context_window = Some(Tokens(99));
             }
         }),
         ("Never(Lacks(Vision))", |world| {
             world.body.needs = vec![Capability::Vision];
             for position in 0..3 {
-                world.of(position).traits.capabilities = Some(vec![Capability::Tools]);
+                world.of(position).capabilities = Some([Capability::Tools.of_catalogue()].into());
             }
             world.of(0).traits.region = "eu".to_owned();
         }),
@@ -165,7 +165,7 @@ fn who_has_nobody_left_is_told_the_reason_that_helps() {
                         row.after(&Rules::default(), now, Attempted::Ordinary, busy, 0)
                     });
                 }
-                world.of(2).traits.capabilities = Some(Vec::new());
+                world.of(2).capabilities = Some([].into());
                 world.body.needs = vec![Capability::Tools];
             },
         ),

@@ -7,7 +7,6 @@ mod order;
 
 use std::collections::BTreeMap;
 
-
 use super::traits::Traits as Body;
 use super::wishes::Wishes;
 use super::*;

@@ -1,79 +1,11 @@
 //! What is held for one request: on whose behalf, and how much.
 
-use super::holder::{Hold, Part, Standing};
-use super::ids::ScopeId;
-use super::thresholds::Action;
 use crate::config::{OnDisconnect, Purse};
+use crate::money::holder::{Hold, Part};
+use crate::money::ids::ScopeId;
+use crate::money::thresholds::Action;
+use crate::money::wanted::{Payer, Standings, Wanted};
 use crate::units::{MoneyOverflow, NanoUsd};
-
-/// Money that must be held before a request, or an attempt of it, may leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// From each of these.
-    pub payers: Vec<Payer>,
-    /// This much, whole.
-    pub amount: NanoUsd,
-    /// How long to wait for it where money is tight, in milliseconds.
-    pub wait_ms: u64,
-}
-
-/// Who pays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payer {
-    /// Whose budget.
-    pub scope: ScopeId,
-    /// What this process may owe it while the budget service is away; none for a soft one, which nobody is refused for.
-    pub debt: Option<NanoUsd>,
-}
-
-impl Wanted {
-    /// Whose budgets pay.
-    pub fn scopes(&self) -> Vec<ScopeId> {
-        self.payers.iter().map(|payer| payer.scope).collect()
-    }
-}
-
-impl Payer {
-    fn of(purse: &Purse) -> Self {
-        Self {
-            scope: purse.scope,
-            debt: purse.terms.hard.then_some(purse.terms.debt),
-        }
-    }
-}
-
-/// Why there is no money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Uncovered {
-    /// The budget of this scope does not cover it.
-    Exhausted {
-        /// Whose budget.
-        scope: ScopeId,
-        /// How it stands.
-        standing: Standing,
-    },
-    /// The budget service could not be asked, and nothing is left here.
-    Unreachable {
-        /// Whose budget.
-        scope: ScopeId,
-    },
-}
-
-/// How the budgets of a request stood when they were last seen.
-pub trait Standings: std::fmt::Debug {
-    /// None where nothing is known yet.
-    fn of(&self, scope: ScopeId) -> Option<Standing>;
-}
-
-/// Nothing is known of any budget.
-#[derive(Debug)]
-pub struct NoStandings;
-
-impl Standings for NoStandings {
-    fn of(&self, _: ScopeId) -> Option<Standing> {
-        None
-    }
-}
 
 /// What is held for one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,7 +50,7 @@ impl Cover {
             .ok()
             .filter(|missing| *missing > NanoUsd::ZERO)
             .map(|amount| Wanted {
-                payers: self.purses.iter().map(Payer::of).collect(),
+                payers: self.purses.iter().map(payer).collect(),
                 amount,
                 wait_ms: self.wait_ms(),
             }))
@@ -165,6 +97,13 @@ impl Cover {
     }
 }
 
+fn payer(purse: &Purse) -> Payer {
+    Payer {
+        scope: purse.scope,
+        debt: purse.terms.hard.then_some(purse.terms.debt),
+    }
+}
+
 /// The model that answers in place of the one asked for, if a budget has come that far.
 pub fn downgrade<'a>(purses: &'a [Purse], standings: &dyn Standings) -> Option<&'a str> {
     let far = |purse: &&Purse| {
@@ -190,7 +129,9 @@ pub fn warning(purses: &[Purse], standings: &dyn Standings) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::Terms;
+    use crate::money::holder::Standing;
     use crate::money::ids::Millis;
+    use crate::money::wanted::NoStandings;
 
     #[derive(Debug)]
     struct At(u64, Action);
