@@ -55,8 +55,6 @@ pub enum Input<'a> {
     Trailers,
     /// All that was wanted is held.
     Held(Hold),
-    /// It is not held, and the service is away; the purses allow it for now.
-    Owed,
     /// It is not held.
     Uncovered {
         /// Why.
@@ -173,10 +171,6 @@ impl Admission {
                 exchange.cover.add(hold, wanted.amount);
                 Ok(Step::Forward(exchange))
             }
-            (State::ExpectMoney(mut exchange, wanted), Input::Owed) => {
-                exchange.cover.owed = wanted.amount;
-                Ok(Step::Forward(exchange))
-            }
             (State::ExpectMoney(exchange, wanted), Input::Uncovered { why, now }) => {
                 Err(uncovered(&exchange.cover, &wanted, why, now))
             }
@@ -187,12 +181,11 @@ impl Admission {
                 | Input::Body { .. }
                 | Input::Trailers
                 | Input::Held(_)
-                | Input::Owed
                 | Input::Uncovered { .. },
             )
             | (
                 State::ExpectBody(_),
-                Input::Head { .. } | Input::Held(_) | Input::Owed | Input::Uncovered { .. },
+                Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. },
             )
             | (
                 State::ExpectMoney(..),

@@ -196,6 +196,17 @@ impl Refusal {
         )
     }
 
+    /// A body that is all brackets, empty strings or escapes.
+    pub fn body_too_intricate() -> Self {
+        Self::new(
+            413,
+            "body_too_intricate",
+            "The request body holds more JSON values, escapes or blanks than are read here (125,000 values). Send \
+             fewer or longer ones."
+                .to_owned(),
+        )
+    }
+
     /// A compressed body.
     pub fn encoded_body(encoding: &str) -> Self {
         let encoding: String = encoding.chars().take(32).collect();

@@ -62,10 +62,13 @@ impl Stream {
         if headmap == Headmap::Used {
             restore(shared);
         }
-        // To remove what is not there costs less than to look.
-        for name in send.strange {
-            Headers::Request.remove(name.as_bytes());
-        }
+        shared.head.with(|head| {
+            for name in send.strange {
+                if head.get(name).is_some() {
+                    Headers::Request.remove(name.as_bytes());
+                }
+            }
+        });
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
     }
@@ -80,7 +83,6 @@ fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
     };
     match bank::raise(&wanted, now) {
         Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
-        Some(Outcome::Owed) => exchange.cover.owe(wanted.amount),
         Some(Outcome::Uncovered(why)) => {
             return Err(uncovered(&exchange.cover, &wanted, why, now));
         }

@@ -277,7 +277,6 @@ impl Stream {
     fn covered(&mut self, outcome: Outcome) -> Action {
         let step = self.admission.on(match outcome {
             Outcome::Held(hold) => Input::Held(hold),
-            Outcome::Owed => Input::Owed,
             Outcome::Uncovered(why) => Input::Uncovered {
                 why,
                 now: host::now(),

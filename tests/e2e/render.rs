@@ -72,6 +72,7 @@ fn everything() -> Checked {
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
             access_log: AccessLog::File(PathBuf::from("/dev/null")),
             upstreams: upstreams.map(upstream).to_vec(),
+            budget: None,
         },
         tenants: Vec::new(),
     }

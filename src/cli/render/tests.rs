@@ -62,6 +62,7 @@ fn example() -> Checked {
                     fake: None,
                 },
             ],
+            budget: None,
         },
         tenants: Vec::new(),
     }

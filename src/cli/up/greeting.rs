@@ -102,6 +102,7 @@ mod tests {
                 admin: "127.0.0.1:9901".parse().unwrap(),
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
+                budget: None,
             },
             tenants: Vec::new(),
         }

@@ -31,6 +31,32 @@ pub struct Deployment {
     pub access_log: AccessLog,
     /// One for each of [`Gateway::providers`], in the same order.
     pub upstreams: Vec<Upstream>,
+    /// Where keys and money are kept; none where the file has no `budget_service`.
+    pub budget: Option<BudgetPlace>,
+}
+
+/// How Envoy reaches the budget service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetPlace {
+    /// A name to resolve, or an address.
+    pub host: String,
+    /// Of the host.
+    pub port: u16,
+    /// Sent as `:authority`.
+    pub authority: String,
+    /// Set where `tollgate up` starts it.
+    pub local: Option<LocalBudget>,
+}
+
+/// A budget service that is started here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalBudget {
+    /// Where filters ask, over gRPC.
+    pub listen: SocketAddr,
+    /// Where operators ask, over HTTP.
+    pub admin: SocketAddr,
+    /// `sqlite` (in the data directory), `sqlite:PATH`, `postgres://...` or `memory`.
+    pub store: String,
 }
 
 /// Where the line per request goes.

@@ -52,17 +52,11 @@ impl Stream {
         let line = record.line();
         let bill = bill(exchange, ended.broken_by);
         let hold = std::mem::take(&mut exchange.cover.hold);
-        let owed = exchange.cover.owed;
-        let mut ending = Ending {
+        let ending = Ending {
             cost: bill.map_or(NanoUsd::ZERO, |bill| bill.cost),
             closes: self.opening.id(),
-            owed_by: Vec::new(),
             record: line.clone().into_bytes(),
         };
-        if owed > NanoUsd::ZERO {
-            ending.owed_by = exchange.cover.scopes();
-            bank::unowe(&ending.owed_by, owed);
-        }
         bank::settle(hold, ending);
         (line, samples)
     }

@@ -13,6 +13,7 @@ use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod budget_service;
 mod identity;
 mod key;
 mod money;
@@ -50,6 +51,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
     routing::fallbacks(written, &mut models, &mut problems);
     let policies = routing::policies(written, &models, &mut problems);
     let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -62,7 +64,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         keys: directory.keys().collect(),
         commons: directory.commons(),
         policies,
-        budget_service: None,
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -70,6 +72,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {
