@@ -232,7 +232,7 @@ impl Worker {
 fn changed(row: Row, tale: &Tale, now_ms: u64, chance: u64) -> Row {
     let row = row.after(&tale.rules, now_ms, tale.attempted, tale.outcome, chance);
     match tale.left {
-        Some(left) => row.told(now_ms, left),
+        Some(left) => row.told(&tale.rules, now_ms, left),
         None => row,
     }
 }

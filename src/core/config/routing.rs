@@ -408,7 +408,8 @@ pub const FAILURES_KEPT: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
-    /// So many failures open the breaker; at most [`FAILURES_KEPT`].
+    /// So many failures open the breaker; at most [`FAILURES_KEPT`]. With 0 a deployment is asked whatever it did, and
+    /// whatever it asks for.
     pub failures: u32,
     /// If they fall into this time.
     pub within_ms: u64,

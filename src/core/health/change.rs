@@ -83,6 +83,16 @@ impl Row {
             lately: self.lately.at(slot(now_ms, rules.within_ms)),
             ..self
         };
+        if rules.failures == 0 {
+            return match outcome {
+                Outcome::Good(took) => row.good(attempted, took),
+                Outcome::Failed(_) => Self {
+                    lately: row.lately.add(0, 1),
+                    ..row
+                },
+                Outcome::Unknown => row,
+            };
+        }
         match outcome {
             Outcome::Good(took) => row.good(attempted, took),
             Outcome::Failed(trouble) => row.failed(rules, now_ms, attempted, trouble, random),
@@ -204,7 +214,10 @@ impl Row {
 
     /// What the provider says is left for us.
     #[must_use]
-    pub fn told(self, now_ms: u64, left: Left) -> Self {
+    pub fn told(self, rules: &Rules, now_ms: u64, left: Left) -> Self {
+        if rules.failures == 0 {
+            return self;
+        }
         Self {
             left: Left {
                 until_ms: left.until_ms.min(now_ms.saturating_add(COOL_MAX_MS)),

@@ -177,10 +177,27 @@ fn what_a_provider_says_is_left_is_believed_until_it_says_otherwise() {
         (0, 100, 1, T0, "cooling"),
         (0, 0, 1, T0 + 5_000, "closed"),
     ] {
-        let row = Row::default().told(T0, left(requests, tokens));
+        let row = Row::default().told(&RULES, T0, left(requests, tokens));
         let standing = row.standing(now, Tokens(needs)).name();
         assert_eq!(standing, want, "{requests} {tokens} {needs}");
     }
+}
+
+#[test]
+fn who_is_not_judged_is_asked_whatever_he_did() {
+    let rules = Rules {
+        failures: 0,
+        ..RULES
+    };
+    let busy = Outcome::Failed(Trouble::Busy {
+        retry_after_ms: Some(9_000),
+    });
+    let mut row = Row::default();
+    for outcome in [BROKEN, BROKEN, BROKEN, busy] {
+        row = row.after(&rules, T0, Attempted::Ordinary, outcome, 0);
+    }
+    assert_eq!(named(&row, T0), "closed");
+    assert_eq!(row.failure_share(T0, rules.within_ms), 1_000);
 }
 
 #[test]

@@ -534,7 +534,11 @@ pub(super) fn rules(given: &Given<raw::Breaker>, problems: &mut Problems) -> Rul
         ));
     }
     let rules = Rules {
-        failures: u32::try_from(failures).unwrap_or(default.failures),
+        failures: if fields.disabled.value_or(false) {
+            0
+        } else {
+            u32::try_from(failures).unwrap_or(default.failures)
+        },
         within_ms: fields.within.value_or(default.within_ms),
         share_percent: fields.share.value_or(default.share_percent),
         rest_ms: fields.cooldown_time.value_or(default.rest_ms),

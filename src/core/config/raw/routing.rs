@@ -88,6 +88,8 @@ pub struct Schedule {
 /// `breaker`
 #[derive(Clone, Debug)]
 pub struct Breaker {
+    /// `disabled`
+    pub disabled: Given<bool>,
     /// `allowed_fails`
     pub allowed_fails: Given<usize>,
     /// `within`, in milliseconds.
@@ -163,6 +165,7 @@ pub(super) fn schedules(
 
 pub(super) fn breaker(fields: &mut Section<'_>, findings: &mut Findings) -> Breaker {
     Breaker {
+        disabled: fields.single("disabled", truth, findings),
         allowed_fails: fields.single("allowed_fails", count, findings),
         within: fields.single("within", duration, findings),
         share: fields.single("share", percent, findings),

@@ -100,7 +100,7 @@ fn each_filter_keeps_out_what_it_is_for() {
                     tokens: 99,
                     until_ms: now + 1,
                 };
-                world.change(0, |row| row.told(now, left));
+                world.change(0, |row| row.told(&Rules::default(), now, left));
             },
             "b c",
         ),
