@@ -7,10 +7,11 @@ use std::time::Duration;
 use tollgate_core::config::Key;
 use tollgate_core::money::message::SyncRequest;
 use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
+use tollgate_core::tenancy::ChangedKeys;
 use tollgate_core::tenancy::KeyHash;
 use tollgate_wire::{MESSAGE_BYTES_MAX, digest, proto};
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Engine, Trouble};
@@ -29,10 +30,13 @@ pub mod calls {
     include!(concat!(env!("OUT_DIR"), "/tollgate.budget.v1.rs"));
 }
 
+use calls::budget_client::BudgetClient;
 use calls::budget_server::{Budget, BudgetServer};
 
 /// Keys that may be looked up, and limits that may be asked for, in one call.
 const ASKED_MAX: usize = 1_024;
+/// Whoever wants to know whether the service answers waits so long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A connection on which nothing comes back is closed after this, and whoever is behind it connects again.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
@@ -57,6 +61,22 @@ pub fn bind(address: SocketAddr) -> Result<TcpIncoming, String> {
     let incoming = incoming
         .map_err(|error| format!("the budget service cannot listen on {address}: {error}"))?;
     Ok(incoming.with_nodelay(Some(true)))
+}
+
+/// Whether a budget service answers there.
+pub async fn answers(address: SocketAddr) -> bool {
+    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
+        return false;
+    };
+    let endpoint = endpoint
+        .connect_timeout(ANSWER_WITHIN)
+        .timeout(ANSWER_WITHIN);
+    let Ok(channel) = endpoint.connect().await else {
+        return false;
+    };
+    let since = u64::MAX;
+    let mut client = BudgetClient::new(channel);
+    client.watch(proto::WatchRequest { since }).await.is_ok()
 }
 
 struct Calls {
@@ -128,8 +148,14 @@ impl Budget for Calls {
     ) -> Result<Response<proto::WatchReply>, Status> {
         let directory = self.engine.directory();
         let changed = directory.changed(request.into_inner().since);
-        let keys = changed.keys.iter();
-        let keys = keys.map(|hash| state(hash, directory.key(hash))).collect();
+        let (reset, keys) = match &changed.keys {
+            ChangedKeys::All => (true, Vec::new()),
+            ChangedKeys::These(keys) => {
+                let keys = keys.iter();
+                let keys = keys.map(|hash| state(hash, directory.key(hash)));
+                (false, keys.collect())
+            }
+        };
         let commons_json = if changed.commons {
             json(&directory.commons())
         } else {
@@ -137,7 +163,7 @@ impl Budget for Calls {
         };
         Ok(Response::new(proto::WatchReply {
             revision: changed.revision,
-            reset: changed.reset,
+            reset,
             keys,
             commons_json,
         }))

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{accounts, budgets, check, fake, keys, render, spend, switch, tenants, up};
+use tollgate::command::{
+    accounts, budget_service, budgets, check, fake, keys, prices, render, spend, switch, tenants,
+    up,
+};
 use tollgate_core::tenancy::Level;
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
@@ -32,6 +35,8 @@ enum Command {
     Accounts(accounts::Args),
     Spend(spend::Args),
     Switch(switch::Args),
+    Prices(prices::Args),
+    BudgetService(budget_service::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
         Command::Accounts(args) => accounts::run(&args),
         Command::Spend(args) => spend::run(&args),
         Command::Switch(args) => switch::run(&args),
+        Command::Prices(args) => prices::run(&args),
+        Command::BudgetService(args) => budget_service::run(&args),
         Command::ExecWithParent {
             parent,
             program,

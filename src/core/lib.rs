@@ -12,7 +12,11 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod bill;
+pub mod callers;
+pub mod catalogue;
 pub mod config;
+pub mod cover;
 pub mod dialect;
 pub mod endpoint;
 pub mod eventstream;

@@ -3,10 +3,13 @@
 use std::rc::Rc;
 
 use crate::auth;
+use crate::callers::Callers;
 use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
+use crate::money::wanted::NoStandings;
+use crate::price::Rates;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 
@@ -18,6 +21,7 @@ pub(crate) fn config() -> Gateway {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.example"),
         path: format!("/{name}/v1"),
+        api_version: None,
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
     };
@@ -25,6 +29,7 @@ pub(crate) fn config() -> Gateway {
         provider,
         model: model.to_owned(),
         price: Some(price()),
+        ..Target::default()
     };
     let key = |secret: &str, models: Option<Vec<String>>| Key {
         sha256: String::from_utf8(auth::hash(secret.as_bytes()).to_vec()).unwrap(),
@@ -54,12 +59,14 @@ pub(crate) fn config() -> Gateway {
 }
 
 fn price() -> Price {
-    Price {
+    let rates = Rates {
         input: PricePerMillion(NanoUsd(1_000_000_000)),
         output: PricePerMillion(NanoUsd(2_000_000_000)),
-        cached_input: None,
-        cache_write: None,
-        reasoning: None,
+        ..Rates::default()
+    };
+    Price {
+        rates,
+        ..Price::default()
     }
 }
 
@@ -76,9 +83,19 @@ pub(crate) fn head_of<'a>(lines: &'a [(&'a str, &'a str)]) -> Vec<(&'a [u8], &'a
         .collect()
 }
 
+/// An admission that has seen nothing yet, and everybody of this configuration.
+pub(crate) fn begun(config: Gateway) -> (Admission, Callers) {
+    let config = Rc::new(config);
+    let commons = Rc::new(config.commons.clone());
+    (
+        Admission::new(Rc::clone(&config), commons),
+        Callers::new(config),
+    )
+}
+
 /// A request that was admitted at 0 ms.
 pub(crate) fn admitted(body: &str) -> Exchange {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(&[
         (":method", "POST"),
         (":path", "/v1/chat/completions"),
@@ -87,10 +104,15 @@ pub(crate) fn admitted(body: &str) -> Exchange {
     admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     let body = body.as_bytes().to_vec();
     let counter = &mut Counter::new();
-    match admission.on(Input::Body { body, counter }) {
+    match admission.on(Input::Body {
+        body,
+        counter,
+        standings: &NoStandings,
+    }) {
         Some(Step::Forward(exchange)) => *exchange,
         other => panic!("not admitted: {other:?}"),
     }

@@ -178,7 +178,7 @@ async fn nobody_is_answered_before_it_is_written_and_what_failed_counts_once() {
         assert_eq!(stage.engine.health(), Err(Trouble::Store(full)));
         assert!(stage.engine.hello().await.is_err());
         stage.disk.fail(None);
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         let reply = stage.send(&batch).await.unwrap().unwrap();
         assert_eq!(reply.grants[0].nanos, NanoUsd(600_000), "{failing:?}");
         assert_eq!(stage.engine.health(), Ok(()));
@@ -226,7 +226,7 @@ async fn many_that_come_together_are_one_transaction() {
         tokio::spawn(async move { engine.sync(batch, BodyHash::default()).await })
     });
     let sending: Vec<_> = sending.collect();
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     open.send(()).unwrap();
     for sent in sending {
         sent.await.unwrap().unwrap().result.unwrap();
@@ -301,7 +301,7 @@ async fn a_clock_that_jumps_loses_nothing_and_condemns_nobody() {
     let day = 86_400_000_000_000;
     // A week ahead: another day, another account, and the old one holds what it held.
     stage.now.fetch_add(7 * day, Ordering::SeqCst);
-    tokio::time::sleep(std::time::Duration::from_millis(2_200)).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
     let standing = stage.disk.standing(by);
     assert_eq!(standing, HolderStanding::Alive);
     assert_eq!(

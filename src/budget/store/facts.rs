@@ -115,8 +115,26 @@ struct LineTokens {
     input: u64,
     cached_input: u64,
     cache_write: u64,
+    cache_write_hour: u64,
+    audio_input: u64,
+    audio_output: u64,
     output: u64,
     reasoning: u64,
+}
+
+impl LineTokens {
+    /// The classes that reports know: rarer ones count as their plain class. The line itself keeps them apart.
+    fn classes(self) -> Usage {
+        let sum = |one: u64, other: u64| Tokens(one.saturating_add(other));
+        Usage {
+            input: sum(self.input, self.audio_input),
+            cached_input: Tokens(self.cached_input),
+            cache_write: sum(self.cache_write, self.cache_write_hour),
+            output: sum(self.output, self.audio_output),
+            reasoning: Tokens(self.reasoning),
+            ..Usage::default()
+        }
+    }
 }
 
 impl StoredRecord {
@@ -180,13 +198,7 @@ impl Facts {
             trace: name(&line.trace_id),
             status: line.status,
             end: name(&line.end),
-            tokens: Usage {
-                input: Tokens(line.tokens.input),
-                cached_input: Tokens(line.tokens.cached_input),
-                cache_write: Tokens(line.tokens.cache_write),
-                output: Tokens(line.tokens.output),
-                reasoning: Tokens(line.tokens.reasoning),
-            },
+            tokens: line.tokens.classes(),
             cost: NanoUsd::ZERO,
             pricing: match line.priced.as_str() {
                 "unknown" => Pricing::Unknown,

@@ -54,6 +54,7 @@ impl Figures {
             cache_write: self.tokens.cache_write.plus(other.tokens.cache_write),
             output: self.tokens.output.plus(other.tokens.output),
             reasoning: self.tokens.reasoning.plus(other.tokens.reasoning),
+            ..self.tokens
         };
         self.durations.add(&other.durations);
         self.first_tokens.add(&other.first_tokens);

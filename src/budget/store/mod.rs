@@ -17,6 +17,7 @@ mod page;
 mod postgres;
 mod query;
 mod report;
+mod reprice;
 mod series;
 mod sql;
 mod sqlite;
@@ -43,6 +44,7 @@ pub use query::{
     LeaseRow, Order, Page, Paged, RecordFilter, ReportQuery,
 };
 pub use report::{Line, Report};
+pub use reprice::reprice;
 pub use series::{Series, SeriesId, Tags};
 
 /// Opens the store at an address: `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `memory:`. A database that is new gets

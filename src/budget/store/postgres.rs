@@ -13,6 +13,8 @@ use super::sql::engine::{Answer, Engine, Fault, Kind, Row, Table, Value, damaged
 
 /// A server that does not answer is gone after this.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The last wait before a server counts as gone: with those before it, a second.
+const RECONNECT_WAIT_MAX: Duration = Duration::from_millis(400);
 /// What a session must know: how long anything may take, and that a commit is on the disk when it is answered.
 const SESSION: &str = "set statement_timeout = '60s';
     set lock_timeout = '10s';
@@ -119,7 +121,7 @@ impl Engine for Postgres {
                     self.client = client;
                     return Ok(());
                 }
-                Err(why) if wait > Duration::from_secs(1) => return Err(why),
+                Err(why) if wait > RECONNECT_WAIT_MAX => return Err(why),
                 Err(_) => std::thread::sleep(wait),
             }
             wait = wait.saturating_mul(2);

@@ -3,10 +3,12 @@
 use tollgate_core::config::deploy::Problem;
 
 pub mod accounts;
+pub mod budget_service;
 pub mod budgets;
 pub mod check;
 pub mod fake;
 pub mod keys;
+pub mod prices;
 pub mod render;
 pub mod spend;
 pub mod switch;

@@ -4,10 +4,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use tollgate_core::config::check::check_tree;
+use tollgate_core::catalogue::{Catalogue, Malformed};
+use tollgate_core::config::check::{Beside, check_tree};
 use tollgate_core::config::deploy::{Checked, Secret};
 use tollgate_core::config::problem::{Problem, report};
+use tollgate_core::units::Timestamp;
 
 mod environment;
 mod yaml;
@@ -83,6 +87,19 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
         problems,
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    if let Some(local) = checked
+        .deployment
+        .budget
+        .as_mut()
+        .and_then(|it| it.local.as_mut())
+    {
+        let token = local.admin_token.iter_mut();
+        for secret in token.chain(local.alerts.iter_mut().map(|alert| &mut alert.url)) {
+            if let Secret::File(path) = secret {
+                *path = folder.join(&*path);
+            }
+        }
+    }
     for upstream in &mut checked.deployment.upstreams {
         if let Some(credential) = &mut upstream.credential
             && let Secret::File(path) = &mut credential.secret
@@ -96,17 +113,40 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
 /// Checks the text of a file.
 pub fn check_text(text: &str, lookup: Lookup<'_>) -> Result<Checked, Vec<Problem>> {
     let mut root = yaml::read(text).map_err(|problem| vec![problem])?;
+    let known = Beside {
+        catalogue: catalogue().map_err(|malformed| vec![malformed])?,
+        now: now(),
+    };
     let mut problems = environment::fill(&mut root, lookup);
     if problems.is_empty() {
-        return check_tree(&root);
+        return check_tree(&root, known);
     }
-    if let Err(more) = check_tree(&root) {
+    if let Err(more) = check_tree(&root, known) {
         // What is wrong with or without its variable is told, and the variable is not.
         problems.retain(|unset| more.iter().all(|other| other.at != unset.at));
         problems.extend(more);
     }
     problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));
     Err(problems)
+}
+
+/// The prices that this program was built with, read once.
+pub fn catalogue() -> Result<&'static Catalogue, Problem> {
+    static SHIPPED: OnceLock<Result<Catalogue, Malformed>> = OnceLock::new();
+    let shipped = SHIPPED.get_or_init(Catalogue::shipped);
+    shipped.as_ref().map_err(|malformed| Problem {
+        at: String::new(),
+        line: 0,
+        found: malformed.to_string(),
+        fix: "make it anew by scripts/catalogue.py and build again".to_owned(),
+    })
+}
+
+/// This moment; before the epoch, the epoch.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = since.map_or(0, |since| since.as_nanos());
+    Timestamp(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

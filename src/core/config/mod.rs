@@ -1,10 +1,15 @@
 //! Configuration in its used form: checked, compact, and what the filter gets as plugin JSON.
 //! After the check nothing here is validated again.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+pub use crate::catalogue::Capability;
 pub use crate::dialect::Dialect;
+use crate::dialect::speak;
 pub use crate::price::Price;
+use crate::units::{NanoUsd, Tokens};
 pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
 
 pub mod check;
@@ -91,10 +96,24 @@ pub struct Provider {
     pub authority: String,
     /// In front of every path, without a trailing slash: `/v1`.
     pub path: String,
+    /// The date of its interface; its dialect's own where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// How long a stream may take to its first token.
     pub first_token_timeout_ms: u64,
     /// How long an answer in one piece may take.
     pub reply_timeout_ms: u64,
+}
+
+impl Provider {
+    /// A model of this provider, as its dialect needs to know it.
+    pub fn asked_for<'a>(&'a self, target: &'a Target) -> speak::Target<'a> {
+        speak::Target {
+            model: &target.model,
+            output_max: None,
+            api_version: self.api_version.as_deref(),
+        }
+    }
 }
 
 /// A name that callers use, and who may answer to it.
@@ -107,15 +126,82 @@ pub struct Model {
 }
 
 /// One deployment of a model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Position in [`Gateway::providers`].
     pub provider: usize,
     /// The provider's own name for it.
     pub model: String,
-    /// What it costs; none is known where none is written.
+    /// What it costs, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "PriceFrom::is_file")]
+    pub price_from: PriceFrom,
+    /// Where no price is known: whether a caller with a hard budget may ask all the same.
+    #[serde(default, skip_serializing_if = "Unpriced::is_refuse")]
+    pub unpriced: Unpriced,
+    /// How many tokens a prompt may have, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<Tokens>,
+    /// How many tokens an answer may have, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<Tokens>,
+    /// The cap of an answer whose caller names none; else [`Self::max_output`] is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_tokens: Option<Tokens>,
+    /// Held for a request whose worst case nobody can tell; without it hard budgets refuse that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbounded_hold: Option<NanoUsd>,
+    /// What it can do, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<BTreeSet<Capability>>,
+}
+
+/// Who says what a target costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceFrom {
+    /// The configuration itself.
+    #[default]
+    File,
+    /// The catalogue, at the time the configuration was read.
+    Catalogue,
+    /// Nobody: it is that of the dearest target at hand.
+    Estimate,
+}
+
+impl PriceFrom {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
+/// What becomes of a request for a target whose price nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpriced {
+    /// Hard budgets refuse it.
+    #[default]
+    Refuse,
+    /// It is served and counted as unpriced.
+    Allow,
+}
+
+impl Unpriced {
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
+    }
+}
+
+impl Target {
+    /// What an answer is capped at whose caller wishes for this: its own cap within what the model can say, else what
+    /// the configuration or the catalogue has. None where nobody knows one, so that a hard budget cannot cover it.
+    pub fn output_cap(&self, wished: Option<Tokens>) -> Option<Tokens> {
+        let most = self.max_output;
+        let within = |cap: Tokens| most.map_or(cap, |most| cap.min(most));
+        wished.or(self.default_max_tokens).map(within).or(most)
+    }
 }
 
 /// What is told about requests.

@@ -1,6 +1,6 @@
 //! Days and moments as people write them, in UTC.
 
-use crate::money::window::{first_of_month, month_of};
+use crate::money::window::first_of_month;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -44,15 +44,7 @@ fn numbers(text: &str, gap: char, digits: [usize; 3]) -> Option<[i64; 3]> {
 pub fn show(seconds: u64) -> String {
     let part = |by: u64| seconds.checked_div(by).unwrap_or_default();
     let rest = |value: u64, by: u64| value.checked_rem(by).unwrap_or_default();
-    let days = i64::try_from(part(86_400)).unwrap_or_default();
-    let months = month_of(days);
-    let (year, month) = (
-        months.div_euclid(12),
-        months.rem_euclid(12).saturating_add(1),
-    );
-    let day = days
-        .saturating_sub(first_of_month(months))
-        .saturating_add(1);
+    let (year, month, day) = crate::units::civil(part(86_400));
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
         rest(part(3_600), 24),

@@ -78,7 +78,6 @@ pub(super) struct Findings {
 
 /// Names that belong to parts of Tollgate that this version does not have.
 const PLANNED: &[&str] = &[
-    "budget_service",
     "policies",
     "cache",
     "limits",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::moment;
 use super::node::{Scalar, Style};
 use crate::money::message::AMOUNT_MAX;
-use crate::units::{NanoUsd, PricePerMillion};
+use crate::units::{NanoUsd, PricePerMillion, Tokens};
 
 /// Why a value is refused, and what to write instead; the place is known to who asked.
 pub(super) struct Wrong {
@@ -134,6 +134,39 @@ pub(super) fn dollars(scalar: &Scalar) -> Read<NanoUsd> {
         Some(amount) if amount <= AMOUNT_MAX => Ok(amount),
         Some(_) => wrong(
             format!("{} is more than a billion dollars", scalar.shown()),
+            fix,
+        ),
+        None => wrong(
+            format!("{} is not an amount of dollars", scalar.shown()),
+            fix,
+        ),
+    }
+}
+
+/// A number of tokens, from 1.
+pub(super) fn tokens(scalar: &Scalar) -> Read<Tokens> {
+    /// More than any model takes.
+    const TOKENS_MAX: u64 = 100_000_000;
+    let fix = "write a whole number of tokens, from 1 to 100000000: `128000`";
+    match digits(&scalar.text).and_then(|digits| digits.parse().ok()) {
+        Some(0) => wrong("no tokens are left for anybody".to_owned(), fix),
+        Some(tokens) if tokens <= TOKENS_MAX => Ok(Tokens(tokens)),
+        Some(_) => wrong(format!("{} is too many", scalar.shown()), fix),
+        None => wrong(
+            format!("{} is not a whole number of tokens", scalar.shown()),
+            fix,
+        ),
+    }
+}
+
+/// Dollars for one request.
+pub(super) fn fee(scalar: &Scalar) -> Read<NanoUsd> {
+    const DOLLARS_MAX: NanoUsd = NanoUsd(10_000_000_000_000);
+    let fix = "write dollars as decimals: `0.005`";
+    match NanoUsd::from_dollars(&scalar.text) {
+        Some(dollars) if dollars <= DOLLARS_MAX => Ok(dollars),
+        Some(_) => wrong(
+            format!("{} is more than $10000 for a request", scalar.shown()),
             fix,
         ),
         None => wrong(

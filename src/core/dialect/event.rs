@@ -2,7 +2,6 @@
 
 pub use crate::dialect::complaint::{Class, Complaint};
 
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// What came.
@@ -188,14 +187,15 @@ pub enum Finish {
 pub struct Report {
     /// In classes that do not overlap.
     pub usage: Usage,
-    /// Of `cache_write`, what is kept for an hour: some ask more for it.
-    pub cache_write_hour: Tokens,
-    /// Of `input`, what was heard.
-    pub audio_input: Tokens,
-    /// Of `output`, what was spoken.
-    pub audio_output: Tokens,
     /// Figures that cannot all be true; the classes above are the cautious reading.
     pub suspect: Option<Suspect>,
+}
+
+impl Report {
+    /// Whether these are figures at all: nobody is charged by what is no count, or more than can be.
+    pub fn counts(&self) -> bool {
+        !matches!(self.suspect, Some(Suspect::NotACount | Suspect::Absurd))
+    }
 }
 
 /// What is wrong with figures.

@@ -18,4 +18,5 @@ pub mod memory;
 pub mod message;
 pub mod rates;
 pub mod thresholds;
+pub mod wanted;
 pub mod window;

@@ -23,6 +23,27 @@ pub enum Action {
     Refuse,
 }
 
+impl Action {
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::Log,
+        Self::Warn,
+        Self::Downgrade,
+        Self::Refuse,
+    ];
+
+    /// As it is written in rows and messages.
+    pub fn number(self) -> u64 {
+        let at = Self::ALL.iter().position(|action| *action == self);
+        at.and_then(|at| u64::try_from(at).ok()).unwrap_or_default()
+    }
+
+    /// The action of this number.
+    pub fn numbered(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
 /// From this share of the limit on, this happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {

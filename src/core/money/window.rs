@@ -119,7 +119,7 @@ const ERA_DAYS: i64 = 146_097;
 const ERA_YEARS: i64 = 400;
 
 /// Year x 12 + month (January is 0) of a day since the epoch.
-pub(crate) fn month_of(days: i64) -> i64 {
+fn month_of(days: i64) -> i64 {
     let days = days.saturating_add(EPOCH_FROM_MARCH_0);
     let era = days.div_euclid(ERA_DAYS);
     let day = days.rem_euclid(ERA_DAYS);
@@ -148,6 +148,22 @@ pub(crate) fn first_of_month(month: i64) -> i64 {
     era.saturating_mul(ERA_DAYS)
         .saturating_add(days)
         .saturating_sub(EPOCH_FROM_MARCH_0)
+}
+
+/// When a day begins in UTC, of `YYYY-MM-DD`.
+pub fn start_of_day(date: &str) -> Option<Timestamp> {
+    let mut numbers = date.splitn(3, '-').map(|part| part.parse::<u16>().ok());
+    let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let first = i64::from(year)
+        .checked_mul(12)?
+        .checked_add(i64::from(month.checked_sub(1)?))?;
+    let next = first_of_month(first.checked_add(1)?);
+    let days = first_of_month(first).checked_add(i64::from(day.checked_sub(1)?))?;
+    if month > 12 || days >= next {
+        return None;
+    }
+    let seconds = u64::try_from(days.checked_mul(DAY_SECONDS)?).ok()?;
+    seconds.checked_mul(1_000_000_000).map(Timestamp)
 }
 
 /// Days of an era before its year `year`.
@@ -200,6 +216,26 @@ mod tests {
         let (hour, minute) = time.split_once(':').unwrap();
         let number = |text: &str| text.parse::<i64>().unwrap();
         day(date) * DAY_SECONDS + number(hour) * HOUR + number(minute) * 60
+    }
+
+    #[test]
+    fn a_date_is_the_moment_its_day_begins() {
+        for (date, want) in [
+            ("1970-01-01", Some(0)),
+            ("2026-11-20", Some(1_795_132_800)),
+            ("2024-02-29", Some(1_709_164_800)),
+            ("2026-02-29", None),
+            ("2026-13-01", None),
+            ("2026-00-01", None),
+            ("2026-01-00", None),
+            ("1969-12-31", None),
+            ("2026-01", None),
+            ("2026-01-01-01", None),
+            ("", None),
+        ] {
+            let want = want.map(|seconds: i64| at(seconds));
+            assert_eq!(start_of_day(date), want, "{date}");
+        }
     }
 
     #[test]

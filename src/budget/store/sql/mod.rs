@@ -99,10 +99,10 @@ impl<E: Engine + 'static> SqlStore<E> {
         loop {
             match read(&mut self.engine) {
                 Err(Fault::Gone(why)) => {
-                    left = left.checked_sub(1).ok_or(StoreError::Unavailable(why))?;
                     self.known = None;
-                    // What this fails with, the next try says as well.
-                    let _ = self.engine.reconnect();
+                    let fewer = left.checked_sub(1);
+                    let again = fewer.filter(|_| self.engine.reconnect().is_ok());
+                    left = again.ok_or(StoreError::Unavailable(why))?;
                 }
                 answer => return answer.map_err(Fault::told),
             }
@@ -212,15 +212,15 @@ impl<E: Engine + 'static> Store for SqlStore<E> {
             };
             match (ended, left.checked_sub(1)) {
                 (Ok(Ending::Done | Ending::Before), _) => return self.revision(),
-                (Err(Fault::Gone(_)), Some(fewer)) => {
-                    left = fewer;
+                (Err(Fault::Gone(why)), fewer) => {
                     self.known = None;
-                    let _ = self.engine.reconnect();
-                }
-                (Err(Fault::Gone(why)), None) => {
-                    let group = group.to_vec();
-                    self.doubt = position.map(|position| Doubt { position, group });
-                    return Err(StoreError::Unavailable(why));
+                    let again = fewer.filter(|_| self.engine.reconnect().is_ok());
+                    let Some(fewer) = again else {
+                        let group = group.to_vec();
+                        self.doubt = position.map(|position| Doubt { position, group });
+                        return Err(StoreError::Unavailable(why));
+                    };
+                    left = fewer;
                 }
                 (Err(Fault::Exists), _) => return Err(self.existing(&writes)),
                 (Err(Fault::Told(why)), _) => return Err(why),

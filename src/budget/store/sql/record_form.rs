@@ -266,5 +266,6 @@ fn tokens(row: &mut Row) -> Answer<Usage> {
         cache_write: Tokens(row.number()?),
         output: Tokens(row.number()?),
         reasoning: Tokens(row.number()?),
+        ..Usage::default()
     })
 }

@@ -7,22 +7,27 @@ use std::path::PathBuf;
 
 use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
-use super::{Gateway, Model, Price, Target, Telemetry, suggest};
+use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod budget_service;
+mod identity;
 mod key;
 mod money;
 mod name;
 mod port;
+mod price;
 mod provider;
 mod tenant;
 pub mod zones;
 
 pub use alone::{read_common, read_name, read_tenant};
 pub use tenant::Known;
+
+pub use price::Beside;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
@@ -32,17 +37,19 @@ const IDLE_TIMEOUT_MS: u64 = 10_000;
 const TARGETS_MAX: usize = 16;
 
 /// Reads and checks a whole tree.
-pub fn check_tree(root: &Node) -> Result<Checked, Vec<Problem>> {
-    check(&raw::read(root))
+pub fn check_tree(root: &Node, known: Beside<'_>) -> Result<Checked, Vec<Problem>> {
+    check(&raw::read(root), known)
 }
 
 /// The used form, or every mistake there is, in the order of the file.
-pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
+pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Problem>> {
     let mut problems = written.problems.clone();
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
-    let models = models(written, &mut problems);
+    let models = models(written, known, &mut problems);
     let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
+    budget_service::needed(written, &tenants, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -54,7 +61,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
-        budget_service: None,
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -62,6 +69,7 @@ pub fn check(written: &raw::Config) -> Result<Checked, Vec<Problem>> {
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {
@@ -163,15 +171,15 @@ fn absent(field: &str, parent: &Place, fix: &str, problems: &mut Problems) {
 struct Chains<'written> {
     /// Position of each provider, by name; mistaken ones too, so that they are known. None where
     /// nothing under `providers` can be read: then no name is called unknown.
-    providers: Option<BTreeMap<&'written str, usize>>,
-    prices: BTreeMap<&'written str, Price>,
+    providers: Option<BTreeMap<&'written str, (usize, Option<Dialect>)>>,
+    prices: price::Prices<'written>,
     /// `PROVIDER/MODEL` of every target.
     targets: BTreeSet<String>,
     /// Every target could be read, so a price without one is a mistake.
     complete: bool,
 }
 
-fn models(written: &raw::Config, problems: &mut Problems) -> Vec<Model> {
+fn models(written: &raw::Config, known: Beside<'_>, problems: &mut Problems) -> Vec<Model> {
     let named = required(
         &written.models,
         "models",
@@ -181,7 +189,7 @@ fn models(written: &raw::Config, problems: &mut Problems) -> Vec<Model> {
     );
     let mut chains = Chains {
         providers: positions_of(written),
-        prices: prices(written, problems),
+        prices: price::check(written, known, problems),
         targets: BTreeSet::new(),
         complete: written.models.written().is_some(),
     };
@@ -190,17 +198,24 @@ fn models(written: &raw::Config, problems: &mut Problems) -> Vec<Model> {
         .filter_map(|named| model(named, &mut chains, problems))
         .collect();
     models.sort_by(|one, other| one.name.cmp(&other.name));
-    unused_prices(written, &chains, problems);
+    // What is only mistaken elsewhere is not judged here too.
+    if chains.complete {
+        price::unused(written, &chains.targets, problems);
+        price::finish(written, &mut models, problems);
+    }
     models
 }
 
-fn positions_of(written: &raw::Config) -> Option<BTreeMap<&str, usize>> {
+fn positions_of(written: &raw::Config) -> Option<BTreeMap<&str, (usize, Option<Dialect>)>> {
     let providers = written.providers.written()?;
-    let names = providers
-        .value
-        .iter()
-        .map(|named| named.name.value.as_str());
-    let positions: BTreeMap<&str, usize> = names.zip(0..).collect();
+    let dialect = |named: &Named<raw::Provider>| {
+        let dialect = named.body.written()?.value.dialect.written()?;
+        Some(dialect.value)
+    };
+    let entry = |(position, named): (usize, &'_ _)| (position, dialect(named));
+    let named = providers.value.iter();
+    let names = named.clone().map(|named| named.name.value.as_str());
+    let positions: BTreeMap<_, _> = names.zip(named.enumerate().map(entry)).collect();
     (!positions.is_empty()).then_some(positions)
 }
 
@@ -273,20 +288,27 @@ fn target(
         problems,
     )?;
     let known = chains.providers.as_ref()?;
-    let Some(position) = known.get(provider.value.as_str()) else {
+    let Some((position, dialect)) = known.get(provider.value.as_str()) else {
         let names = known.keys().copied();
         problems.push(unknown("provider", "providers", provider, names));
         return None;
     };
     let model = model?;
     let full_name = format!("{}/{model}", provider.value);
-    let price = chains.prices.get(full_name.as_str()).copied();
-    chains.targets.insert(full_name);
-    Some(Target {
+    let asked = price::Asked {
+        full_name: &full_name,
+        dialect: *dialect,
+        model: &model,
+        target: &written.value,
+    };
+    let mut target = Target {
         provider: *position,
-        model,
-        price,
-    })
+        ..Target::default()
+    };
+    chains.prices.fill(&asked, &mut target, problems);
+    target.model = model;
+    chains.targets.insert(full_name);
+    Some(target)
 }
 
 /// A name that refers to nothing.
@@ -303,51 +325,4 @@ fn unknown<'known>(
     };
     name.place
         .problem(format!("no {noun} is named {quoted}"), fix)
-}
-
-fn prices<'written>(
-    written: &'written raw::Config,
-    problems: &mut Problems,
-) -> BTreeMap<&'written str, Price> {
-    let mut prices = BTreeMap::new();
-    for named in written.prices.written().iter().flat_map(|all| &all.value) {
-        let Given::Written(body) = &named.body else {
-            continue;
-        };
-        let place = &named.name.place;
-        let fix = "write dollars for a million tokens: `input: 0.15`, `output: 0.60`";
-        let input = must(&body.value.input, "input", place, fix, problems);
-        let output = must(&body.value.output, "output", place, fix, problems);
-        if let (Some(input), Some(output)) = (input, output) {
-            let optional = |given: &Given<_>| given.written().map(|written| written.value);
-            let price = Price {
-                input: input.value,
-                output: output.value,
-                cached_input: optional(&body.value.cached_input),
-                cache_write: optional(&body.value.cache_write),
-                reasoning: optional(&body.value.reasoning),
-            };
-            prices.insert(named.name.value.as_str(), price);
-        }
-    }
-    prices
-}
-
-fn unused_prices(written: &raw::Config, chains: &Chains<'_>, problems: &mut Problems) {
-    if !chains.complete {
-        return;
-    }
-    for named in written.prices.written().iter().flat_map(|all| &all.value) {
-        let name = &named.name;
-        if chains.targets.contains(&name.value) {
-            continue;
-        }
-        let targets = chains.targets.iter().map(String::as_str);
-        let fix = match suggest::nearest(&name.value, targets) {
-            Some(meant) => format!("write `{meant}`, or remove it"),
-            None => "write `PROVIDER/MODEL` as a target has them, or remove it".to_owned(),
-        };
-        let found = format!("no target is {}", name.shown());
-        problems.push(name.place.problem(found, fix));
-    }
 }
