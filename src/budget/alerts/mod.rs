@@ -7,8 +7,9 @@ mod live;
 mod message;
 mod sender;
 
-pub use message::{Shape, message};
+pub use message::message;
 pub use sender::{Outbox, Sender, Sink};
+pub use tollgate_core::config::deploy::AlertShape as Shape;
 
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
     let policies = routing::policies(written, &models, &mut problems);
     let tenants = tenant::check(written, &mut problems);
     let budget = budget_service::check(written, &mut problems);
+    budget_service::needed(written, &tenants, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {

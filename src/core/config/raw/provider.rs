@@ -111,7 +111,7 @@ fn dialect(scalar: &Scalar) -> Read<Dialect> {
 }
 
 /// A secret by reference. What stands here literally may be the secret: it is never repeated.
-fn secret(
+pub(super) fn secret(
     provider: &mut Section<'_>,
     field: &'static str,
     findings: &mut Findings,

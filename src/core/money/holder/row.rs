@@ -202,9 +202,7 @@ impl LeaseRow {
         let target = if self.is_tight(now) {
             waiting.max(need)
         } else {
-            // Who comes first is seldom alone: with money for one request alone the next would find it dry.
-            let some = NanoUsd(need.0.saturating_mul(4));
-            self.demand.target(now).max(waiting).max(some)
+            self.demand.target(now).max(waiting).max(need)
         };
         // What is free of a lease that is due may be of a window that is over, and go home when the new one comes.
         let stays = if now > self.good_until {
