@@ -273,8 +273,10 @@ impl Keeper {
             let needed = wants.iter().find(|want| want.scope == *scope);
             let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
             for waiting in &mut self.waiting {
-                waiting.is_denied |=
-                    asked && waiting.short_of == *scope && arrival.sent_at >= waiting.since;
+                let mut payers = waiting.wanted.payers.iter();
+                waiting.is_denied |= asked
+                    && arrival.sent_at >= waiting.since
+                    && payers.any(|payer| payer.scope == *scope);
             }
         }
         for scope in &arrival.recall {
