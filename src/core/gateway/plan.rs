@@ -98,7 +98,8 @@ impl Admission {
             caller: &question.expected.caller.key,
             complexity: self
                 .config
-                .looks_how_hard()
+                .looks()
+                .complexity
                 .then(|| complexity::score(prompt, &traits, question.body)),
             now: self.known.started,
             random,
