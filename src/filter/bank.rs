@@ -17,8 +17,8 @@ use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::host;
 use crate::host::call::{self, Context};
-use crate::host::{self, Level};
 use crate::line::{self, Begun, Line};
 use crate::rows::Slots;
 
@@ -417,12 +417,7 @@ impl Bank {
         let answer = match answer {
             Ok(answer) => answer,
             Err(unreadable) => {
-                host::log(
-                    Level::Error,
-                    &format!(
-                        "tollgate: the budget service answers what cannot be read: {unreadable}"
-                    ),
-                );
+                log::error!("the budget service answers what cannot be read: {unreadable}");
                 return;
             }
         };
@@ -469,9 +464,8 @@ impl Bank {
                 }
             }
             Err(refusal) => {
-                host::log(
-                    Level::Error,
-                    "tollgate: the budget service refuses a batch: its log says why; the batch is kept and sent again",
+                log::error!(
+                    "the budget service refuses a batch: its log says why; the batch is kept and sent again"
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }
