@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check e2e sim fuzz bench bench-core bench-scale bench-peers soak envoy docker clean
+.PHONY: help setup build run test check e2e sim fuzz bench bench-core bench-budget bench-scale bench-peers soak envoy docker clean
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
 export SEED SEEDS
@@ -12,13 +12,14 @@ DATA ?= .tollgate
 TIME ?= 60
 
 help: ## List the targets
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  make %-11s %s\n' "$$target" "$$what"; done
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
 
-setup: ## Fetch what the others need: wasm target, Envoys, SDKs, nextest (all of it in .tools)
+setup: ## Fetch what the others need: wasm target, Envoys, SDKs, nextest (in .tools; PostgreSQL by apt)
 	@scripts/setup-wasm
 	@scripts/setup-envoy --all >/dev/null
 	@scripts/setup-sdks
 	@scripts/setup-nextest
+	@scripts/setup-postgres
 
 build: ## Build the tollgate program and the filter, and print the filter's size
 	@scripts/build
@@ -60,6 +61,8 @@ bench-peers: build ## Compare with LiteLLM and Portkey on the same work
 
 soak: build ## Send a million requests and print the slope of the memory (REQUESTS)
 	@scripts/bench bench_soak
+bench-budget: ## Measure the store on SQLite and PostgreSQL: records/s, commits, recovery at a million records
+	@scripts/bench-budget
 
 envoy: build ## Regenerate envoy/envoy.yaml from envoy/gateway.yaml
 	@scripts/render-example

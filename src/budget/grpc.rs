@@ -16,19 +16,20 @@ use tonic::{Request, Response, Status};
 
 use crate::engine::{Engine, Trouble};
 
-/// The calls as tonic knows them, of both sides.
+/// The calls as tonic knows them, of both sides; kept in git as the messages are, and for the same reason.
 #[allow(
     missing_docs,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     unreachable_pub,
     unused_qualifications,
     reason = "written by tonic; what they mean stands in budget.proto"
 )]
-pub mod calls {
-    include!(concat!(env!("OUT_DIR"), "/tollgate.budget.v1.rs"));
-}
+#[rustfmt::skip]
+#[path = "rpc.rs"]
+pub mod calls;
 
 use calls::budget_client::BudgetClient;
 use calls::budget_server::{Budget, BudgetServer};

@@ -1,7 +1,7 @@
 //! The budget service: what is durable, and who may spend how much.
 //!
-//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`store`] keeps, [`calendar`] knows what day it is; [`service`]
-//! is all of it together.
+//! [`engine`] decides and writes, [`grpc`] speaks to filters, [`admin`] to operators, [`alerts`] calls for them, [`store`]
+//! keeps, [`calendar`] knows what day it is; [`service`] is all of it together.
 
 #![cfg_attr(
     test,
@@ -11,6 +11,8 @@
     )
 )]
 
+pub mod admin;
+pub mod alerts;
 pub mod calendar;
 pub mod engine;
 pub mod grpc;

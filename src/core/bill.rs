@@ -91,6 +91,8 @@ fn of_failed(exchange: &Exchange, tried: &Tried) -> NanoUsd {
             | Failure::RateLimited
             | Failure::Status
             | Failure::ErrorInReply
+            | Failure::ContextWindow
+            | Failure::ContentPolicy
             | Failure::Credential => false,
             Failure::Timeout | Failure::NoFirstToken | Failure::Unreadable | Failure::MidStream => {
                 true

@@ -468,9 +468,7 @@ impl Bank {
             Err(refusal) => {
                 host::log(
                     Level::Error,
-                    &format!(
-                        "tollgate: the budget service refuses a batch: {refusal:?}; it is kept and sent again"
-                    ),
+                    "tollgate: the budget service refuses a batch: its log says why; the batch is kept and sent again",
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }

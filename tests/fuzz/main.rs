@@ -11,8 +11,9 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::print_stdout,
-    reason = "a test may stop at the first surprise"
+    reason = "a test may stop at the first surprise, and this one runs by the clock"
 )]
 
 mod mutate;

@@ -142,12 +142,15 @@ fn save(name: &str, input: &[u8]) -> PathBuf {
     path
 }
 
+/// The input that is tried, and since when.
+type Tried = Mutex<Option<(Instant, Vec<u8>)>>;
+
 /// Sees that no input takes forever.
-struct Watch(Arc<Mutex<Option<(Instant, Vec<u8>)>>>);
+struct Watch(Arc<Tried>);
 
 impl Watch {
     fn over(name: &str) -> Self {
-        let shared: Arc<Mutex<Option<(Instant, Vec<u8>)>>> = Arc::default();
+        let shared: Arc<Tried> = Arc::default();
         let (seen, name) = (Arc::downgrade(&shared), name.to_owned());
         std::thread::spawn(move || {
             while let Some(shared) = seen.upgrade() {

@@ -12,7 +12,7 @@ use tollgate_core::dialect::{accents::StreamUsage, base64, writer};
 use tollgate_core::endpoint::Streams;
 use tollgate_core::eventstream::{FRAME_BYTES_MAX, Frames, crc32};
 use tollgate_core::json_tap::Tap;
-use tollgate_core::request::{self, UsageOption};
+use tollgate_core::request::{self, Cap, UsageOption};
 use tollgate_core::sse::{EVENT_BYTES_MAX, Output, Splitter, Verdict};
 use tollgate_core::units::Tokens;
 use tollgate_core::usage::Usage;
@@ -54,7 +54,7 @@ pub(crate) fn request(input: &[u8], dice: &mut Dice) -> String {
         }
     };
     let target = Target {
-        model: *dice.of::<&str>(&[
+        model: dice.of::<&str>(&[
             "claude-sonnet-4-5",
             "gemini-3-pro",
             "us.anthropic.claude-opus-4-6",
@@ -86,7 +86,7 @@ pub(crate) fn stream(input: &[u8], dice: &mut Dice) -> String {
     let provider = any_provider(dice);
     let framed = provider.name().contains("bedrock");
     let bytes = if framed && dice.below(4) > 0 {
-        frames_of(input, provider.name() == "anthropic_bedrock")
+        frames_of(input, Kinds::of(provider))
     } else {
         input.to_vec()
     };
@@ -284,7 +284,7 @@ pub(crate) fn frames(input: &[u8], dice: &mut Dice) -> String {
     let bytes = match dice.below(3) {
         0 => input.to_vec(),
         _ => {
-            let mut bytes = frames_of(input, false);
+            let mut bytes = frames_of(input, Kinds::Said);
             if let Some(byte) = dice
                 .below(40)
                 .checked_sub(20)
@@ -316,8 +316,26 @@ pub(crate) fn frames(input: &[u8], dice: &mut Dice) -> String {
     format!("{} {:?} {decoded}", whole.0.len().min(9), whole.1)
 }
 
+/// Which kind stands on the frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    /// What stands before the JSON.
+    Said,
+    /// `chunk`, always.
+    Chunks,
+}
+
+impl Kinds {
+    fn of(provider: &dyn Provider) -> Self {
+        match provider.name() {
+            "anthropic_bedrock" => Self::Chunks,
+            _ => Self::Said,
+        }
+    }
+}
+
 /// `KIND JSON` a line, as frames with good checksums.
-fn frames_of(input: &[u8], wrapped: bool) -> Vec<u8> {
+fn frames_of(input: &[u8], kinds: Kinds) -> Vec<u8> {
     let lines = input
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());
@@ -329,7 +347,7 @@ fn frames_of(input: &[u8], wrapped: bool) -> Vec<u8> {
             let kind = String::from_utf8_lossy(&kind[..kind.len().min(200)]).into_owned();
             match kind.strip_prefix('!') {
                 Some(kind) => frame(":exception-type", kind, payload),
-                None if wrapped => frame(":event-type", "chunk", payload),
+                None if kinds == Kinds::Chunks => frame(":event-type", "chunk", payload),
                 None => frame(":event-type", &kind, payload),
             }
         })
@@ -396,14 +414,22 @@ pub(crate) fn splice(input: &[u8], dice: &mut Dice) -> String {
         Err(refusal) => return refusal.code.to_owned(),
     };
     let model = "another \"model\"";
-    let written = request.splice.write(input, model, usage).unwrap();
-    assert_eq!(
-        written.len(),
-        request.splice.length(input.len(), model, usage)
-    );
+    let bound = Cap {
+        field: "max_completion_tokens",
+        tokens: Tokens(77),
+    };
+    let cap = *dice.of(&[None, Some(bound)]);
+    let length = request.splice.length(input.len(), model, usage, cap);
+    let Some(written) = request.splice.write(input, model, usage, cap) else {
+        assert_eq!(length, input.len());
+        return "as it came".to_owned();
+    };
+    assert_eq!(written.len(), length);
     let mut tape = Tape::default();
     if let Ok(json) = tape.read(&written) {
         assert_eq!(json.text_of("model").as_deref(), Some(model));
+    } else {
+        assert!(!is_json(input), "what was JSON is none any more");
     }
     format!("{:?}", request.reply)
 }

@@ -21,6 +21,7 @@ mod reprice;
 mod series;
 mod sql;
 mod sqlite;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -412,7 +412,7 @@ mod tests {
             ),
             (
                 r#"{"prompt_tokens":5,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":99}}"#,
-                Some((0, 5, 6, 0)),
+                Some((5, 0, 6, 0)),
             ),
             (r#"{"prompt_tokens":5}"#, Some((5, 0, 0, 0))),
             (r#"{"prompt_tokens":-5}"#, Some((0, 0, 0, 0))),

@@ -6,6 +6,7 @@ use crate::handoff::{Planned, Way};
 use crate::price::Most;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Wishes};
+use crate::routing::Pick;
 use crate::tokens::{Count, Family};
 use crate::units::{NanoUsd, Tokens};
 
@@ -81,7 +82,7 @@ impl Bounds {
 
     pub(super) fn planned(
         &self,
-        position: usize,
+        pick: &Pick,
         target: &Target,
         counted_as: Family,
         (way, cap): (Way, Option<Cap>),
@@ -98,7 +99,10 @@ impl Bounds {
             (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
         };
         Ok(Planned {
-            target: position,
+            model: pick.model,
+            target: pick.target,
+            after: pick.after,
+            attempted: pick.attempted,
             way,
             cap,
             bounds,

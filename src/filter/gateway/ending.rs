@@ -11,6 +11,7 @@ use super::{Completeness, Stream};
 use crate::bank;
 use crate::host;
 use crate::host::call::Context;
+use crate::weather;
 
 impl Stream {
     /// The request is over, whatever became of it.
@@ -22,7 +23,12 @@ impl Stream {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
-                self.close_forwarded(&mut shared.exchange, now)
+                let closed = self.close_forwarded(&mut shared.exchange, now);
+                shared.running = None;
+                let mut tales = shared.exchange.tales(now);
+                tales.extend(shared.exchange.unmade());
+                weather::tell(tales, now);
+                closed
             }
             None => self.close_answered(now),
         };

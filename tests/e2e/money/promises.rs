@@ -151,6 +151,10 @@ fn without_the_budget_service_leases_go_on_and_strangers_are_not_called_unknown(
         call.field("max_tokens", 5).send()
     };
     assert_eq!(ask("one").status(), 200);
+    // With the next batch comes money for more than one request.
+    settled(&gateway, 1);
+    assert_eq!(ask("one").status(), 200);
+    settled(&gateway, 2);
     let service = service_of(&gateway);
     signal(service, "-STOP");
     let known = ask("one");
@@ -182,6 +186,7 @@ fn what_may_be_owed_while_the_service_is_away_is_bounded_and_posted_afterwards()
         call.field("max_tokens", max).send()
     };
     assert_eq!(ask(2).status(), 200);
+    gateway.provider("alpha").always(Scripted::tokens(100));
     let service = service_of(&gateway);
     signal(service, "-STOP");
     let mut statuses = Vec::new();

@@ -16,5 +16,6 @@ mod places;
 mod reports;
 mod server;
 mod stories;
+mod tls;
 #[path = "../../load/workload.rs"]
 mod workload;

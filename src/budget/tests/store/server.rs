@@ -1,8 +1,9 @@
 //! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -27,6 +28,33 @@ pub(crate) struct Server {
 impl Server {
     /// `None`, and loudly so, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_as(|_| {})
+    }
+
+    /// One that takes connections only in TLS, but for the user of its own who makes databases.
+    pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
+        Self::start_as(|data| {
+            for name in ["server.pem", "server.key"] {
+                let file = data.join(name);
+                fs::copy(certificates.join(name), &file).unwrap();
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+                if let Some((user, group)) = other_user() {
+                    chown(&file, Some(user), Some(group)).unwrap();
+                }
+            }
+            let settings = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
+            let mut file = fs::OpenOptions::new()
+                .append(true)
+                .open(data.join("postgresql.conf"))
+                .unwrap();
+            file.write_all(settings.as_bytes()).unwrap();
+            let rules =
+                "host postgres all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 trust\n";
+            fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        })
+    }
+
+    fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(binaries) = binaries() else {
             eprintln!("SKIPPED: no PostgreSQL on this machine: scripts/setup-postgres installs it");
             return None;
@@ -57,6 +85,7 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
+        prepare(&data);
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

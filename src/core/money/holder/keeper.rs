@@ -4,7 +4,7 @@
 //! Rows are changed through [`Rows`], which repeats a change until its swap succeeds. What must be said is queued after
 //! the swap: who dies in between leaves money held, never money lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
@@ -67,6 +67,13 @@ struct Waiting {
     short_of: ScopeId,
     /// The service said that it has nothing for it.
     is_denied: bool,
+}
+
+impl Waiting {
+    /// Nobody is refused money that was not asked for.
+    fn is_over(&self, now: Millis) -> bool {
+        self.is_denied && now.is_over(self.since, self.wanted.wait_ms)
+    }
 }
 
 /// One worker.
@@ -160,7 +167,7 @@ impl Keeper {
             short_of,
             is_denied: false,
         });
-        self.ask(rows, short_of, now);
+        self.ask_for_all(rows, now);
         None
     }
 
@@ -266,8 +273,10 @@ impl Keeper {
             let needed = wants.iter().find(|want| want.scope == *scope);
             let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
             for waiting in &mut self.waiting {
-                waiting.is_denied |=
-                    asked && waiting.short_of == *scope && arrival.sent_at >= waiting.since;
+                let mut payers = waiting.wanted.payers.iter();
+                waiting.is_denied |= asked
+                    && arrival.sent_at >= waiting.since
+                    && payers.any(|payer| payer.scope == *scope);
             }
         }
         for scope in &arrival.recall {
@@ -279,12 +288,16 @@ impl Keeper {
         for waiting in std::mem::take(&mut self.waiting) {
             match self.take(rows, &waiting.wanted, now) {
                 Ok(hold) => told.push((waiting.ticket, Outcome::Held(hold))),
+                Err(scope) if waiting.is_over(now) => {
+                    told.push((waiting.ticket, self.refuse(scope)));
+                }
                 Err(short_of) => self.waiting.push(Waiting {
                     short_of,
                     ..waiting
                 }),
             }
         }
+        self.ask_for_all(rows, now);
         told
     }
 
@@ -298,7 +311,6 @@ impl Keeper {
     /// Time passes: tries again for those who wait, refuses those who waited long enough, sends home what lies idle.
     pub fn tick(&mut self, rows: &mut impl Rows, now: Millis) -> Vec<(Ticket, Outcome)> {
         let mut told = Vec::new();
-        let mut asked = Vec::new();
         for mut waiting in std::mem::take(&mut self.waiting) {
             if now >= waiting.tries_at {
                 match self.take(rows, &waiting.wanted, now) {
@@ -309,24 +321,18 @@ impl Keeper {
                     Err(short_of) => waiting.short_of = short_of,
                 }
                 waiting.tries_at = now.after(TRY_AGAIN_MS);
-                asked.push(waiting.short_of);
             }
-            let patience = waiting.wanted.wait_ms;
             if self.is_away(now) {
                 let scope = waiting.short_of;
                 let why = Uncovered::Unreachable { scope };
                 told.push((waiting.ticket, Outcome::Uncovered(why)));
-            } else if waiting.is_denied && now.is_over(waiting.since, patience) {
+            } else if waiting.is_over(now) {
                 told.push((waiting.ticket, self.refuse(waiting.short_of)));
             } else {
                 self.waiting.push(waiting);
             }
         }
-        for scope in asked {
-            if self.waits_for(scope) {
-                self.ask(rows, scope, now);
-            }
-        }
+        self.ask_for_all(rows, now);
         if now.is_over(self.swept_at, SWEEP_MS) {
             self.swept_at = now;
             self.sweep(rows, now);
@@ -413,6 +419,15 @@ impl Keeper {
         }
     }
 
+    /// Asks for all who wait, in all their scopes at once: one round trip is enough.
+    fn ask_for_all(&mut self, rows: &mut impl Rows, now: Millis) {
+        let wanted = self.waiting.iter().map(|waiting| &waiting.wanted);
+        let scopes: BTreeSet<ScopeId> = wanted.flat_map(Wanted::scopes).collect();
+        for scope in scopes {
+            self.ask(rows, scope, now);
+        }
+    }
+
     /// Asks for what all who wait for this scope need.
     fn ask(&mut self, rows: &mut impl Rows, scope: ScopeId, now: Millis) {
         let Some(outbox) = &mut self.outbox else {
@@ -421,7 +436,10 @@ impl Keeper {
         let short = self
             .waiting
             .iter()
-            .filter(|waiting| waiting.short_of == scope)
+            .filter(|waiting| {
+                let mut payers = waiting.wanted.payers.iter();
+                payers.any(|payer| payer.scope == scope)
+            })
             .map(|waiting| waiting.wanted.amount);
         let (mut need, mut all) = (NanoUsd::ZERO, NanoUsd::ZERO);
         for amount in short {
@@ -430,9 +448,13 @@ impl Keeper {
             }
             all = NanoUsd(all.0.saturating_add(amount.0));
         }
-        let (_, want) = rows.change(scope, |row| match row.ask(need, all, now) {
-            Some((row, want)) => (row, Some(want)),
-            None => (row, None),
+        let (_, want) = rows.change(scope, |row| {
+            // One that has enough for all who wait is asked for nothing.
+            let asked = (row.free < all || all == NanoUsd::ZERO).then(|| row.ask(need, all, now));
+            match asked.flatten() {
+                Some((row, want)) => (row, Some(want)),
+                None => (row, None),
+            }
         });
         if let Some(want) = want {
             self.is_urgent = true;

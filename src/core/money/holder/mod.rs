@@ -27,6 +27,8 @@ pub use row::{Asking, LeaseRow, Released, Settled, Short, Standing, Taken};
 pub use slot::{PLACE_WAYS, Place, ROW_BYTES, UnreadableRow, place, ways};
 
 #[cfg(test)]
+mod keeper_tests;
+#[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
 mod tests;
