@@ -361,7 +361,7 @@ impl Keeper {
                             Err(short) => (row, (Err(short), row.standing)),
                         });
                     self.standings.insert(scope, standing);
-                    if result.is_err() && self.borrow(rows, wanted, scope, now) {
+                    if result.is_err() && self.borrow(rows, wanted, (scope, slot), now) {
                         taking.took(slot, LeaseId::UNCOVERED);
                     } else {
                         self.took(&mut taking, scope, slot, result, now);
@@ -375,17 +375,22 @@ impl Keeper {
     }
 
     /// While the service is away a request may go uncovered, as far as the terms of its purse allow it. What one process
-    /// has borrowed stands in the row, for all its workers.
+    /// has borrowed stands in the row, for all its workers: where they do not share the row, none of them sees what the
+    /// others have borrowed, so a bounded debt is not to be had there.
     fn borrow(
         &mut self,
         rows: &mut impl Rows,
         wanted: &Wanted,
-        scope: ScopeId,
+        (scope, slot): (ScopeId, Option<u32>),
         now: Millis,
     ) -> bool {
         let payer = wanted.payers.iter().find(|payer| payer.scope == scope);
         let allowed = match payer {
-            Some(payer) if self.is_away(now) => payer.debt.unwrap_or(AMOUNT_MAX),
+            Some(payer) if self.is_away(now) => match payer.debt {
+                None => AMOUNT_MAX,
+                Some(debt) if slot.is_some() => debt,
+                Some(_) => NanoUsd::ZERO,
+            },
             Some(_) | None => NanoUsd::ZERO,
         };
         if allowed == NanoUsd::ZERO {

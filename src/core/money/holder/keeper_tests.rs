@@ -9,7 +9,11 @@ use crate::money::wanted::{Payer, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
 #[derive(Default)]
-struct Table(BTreeMap<ScopeId, LeaseRow>);
+struct Table {
+    rows: BTreeMap<ScopeId, LeaseRow>,
+    /// No row found a slot that workers share.
+    is_full: bool,
+}
 
 impl Rows for Table {
     fn change<Said>(
@@ -17,10 +21,13 @@ impl Rows for Table {
         scope: ScopeId,
         mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
     ) -> (Option<u32>, Said) {
-        let row = self.0.entry(scope).or_insert_with(|| LeaseRow::new(scope));
+        let row = self
+            .rows
+            .entry(scope)
+            .or_insert_with(|| LeaseRow::new(scope));
         let (changed, said) = change(*row);
         *row = changed;
-        (Some(0), said)
+        ((!self.is_full).then_some(0), said)
     }
 }
 
@@ -120,7 +127,7 @@ impl Stage {
     }
 
     fn free(&self, scope: ScopeId) -> u64 {
-        self.rows.0[&scope].free.0
+        self.rows.rows[&scope].free.0
     }
 }
 
@@ -185,7 +192,7 @@ fn who_is_short_waits_as_long_as_its_terms_say_and_no_longer() {
             "{outcome:?}"
         );
         assert!(ticks <= waits, "{ticks} for {wait_ms}");
-        assert_eq!(stage.rows.0[&TEAM].in_flight, NanoUsd(0), "all or none");
+        assert_eq!(stage.rows.rows[&TEAM].in_flight, NanoUsd(0), "all or none");
     }
 }
 
@@ -214,4 +221,22 @@ fn a_service_that_is_away_lets_callers_owe_as_much_as_their_terms_allow() {
     let debts: Vec<u64> = usage.debts.iter().map(|debt| debt.nanos.0).collect();
     assert_eq!(debts, [25, 25]);
     assert_eq!(usage.charges, []);
+}
+
+#[test]
+fn nothing_is_owed_where_the_other_workers_would_not_see_it() {
+    let mut stage = Stage::new(10_000, 10_000);
+    stage.rows.is_full = true;
+    assert_eq!(stage.hold(40, 2_000), None);
+    assert!(stage.keeper.outbox().unwrap().poll(stage.now).is_some());
+    stage.keeper.sent(stage.now);
+    let told = (0..50).find_map(|_| stage.pass(100).into_iter().next());
+    assert!(stage.keeper.is_away(stage.now));
+    assert!(
+        matches!(
+            told,
+            Some((7, Outcome::Uncovered(Uncovered::Unreachable { .. })))
+        ),
+        "{told:?}"
+    );
 }
