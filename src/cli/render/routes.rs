@@ -84,9 +84,9 @@ fn longest_chain_ms(checked: &Checked, attempt_ms: impl Fn(&Provider) -> u64) ->
     for first in 0..models.len() {
         // Fallbacks have fallbacks of their own; each model is in a chain once.
         let mut chain = vec![first];
-        let mut at = 0;
+        let mut at: usize = 0;
         while let Some(model) = chain.get(at).and_then(|position| models.get(*position)) {
-            at += 1;
+            at = at.saturating_add(1);
             let routing = &model.routing;
             let behind = [
                 &routing.fallbacks,

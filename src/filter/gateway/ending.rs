@@ -42,7 +42,6 @@ impl Stream {
     }
 
     fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
-        exchange.close_silent_attempt(now);
         let reply = match exchange.progress.ending {
             handoff::Ending::Complete => Completeness::Whole,
             handoff::Ending::Failed | handoff::Ending::Open => Completeness::Unknown,

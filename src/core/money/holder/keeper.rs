@@ -312,7 +312,7 @@ impl Keeper {
     pub fn tick(&mut self, rows: &mut impl Rows, now: Millis) -> Vec<(Ticket, Outcome)> {
         let mut told = Vec::new();
         for mut waiting in std::mem::take(&mut self.waiting) {
-            if now >= waiting.tries_at {
+            if now >= waiting.tries_at || self.is_away(now) {
                 match self.take(rows, &waiting.wanted, now) {
                     Ok(hold) => {
                         told.push((waiting.ticket, Outcome::Held(hold)));
