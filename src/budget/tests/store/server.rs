@@ -160,7 +160,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        // At once, but not by a kill: then its shared memory would stay behind in the system.
+        let first = Pid::from_child(&self.process);
+        let _ = kill_process(first, Signal::QUIT);
+        let _ = self.process.wait();
     }
 }
 
@@ -192,6 +195,8 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
             "unix_socket_directories=",
             "-c",
             "max_connections=30",
+            "-c",
+            "dynamic_shared_memory_type=mmap",
             "-c",
             "autovacuum=off",
             "-c",
