@@ -10,13 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::places::folder;
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A server takes a second to start; one that was killed reads its log first.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A server of our tests needs a tenth of it.
-const ROOM: u64 = 1 << 30;
 
 pub(crate) struct Server {
     folder: tempfile::TempDir,
@@ -59,11 +58,7 @@ impl Server {
             eprintln!("SKIPPED: no PostgreSQL on this machine: scripts/setup-postgres installs it");
             return None;
         };
-        let mut folder = tempfile::Builder::new();
-        let folder = folder
-            .prefix("tollgate-postgres-")
-            .tempdir_in(roomy_folder())
-            .unwrap();
+        let folder = folder();
         if let Some((user, group)) = other_user() {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
@@ -98,7 +93,7 @@ impl Server {
             port,
             process,
         };
-        server.await_answer();
+        server.await_answer().unwrap();
         Some(server)
     }
 
@@ -120,8 +115,10 @@ impl Server {
 
     /// As `kill -9` of every process of it: the first, which would start others, and then those it has.
     pub(crate) fn kill(&mut self) {
-        let first = self.process.id();
-        let others = children_of(first);
+        let first = Pid::from_child(&self.process);
+        // It must not start another one while we look.
+        kill_process(first, Signal::STOP).unwrap();
+        let others = children_of(self.process.id());
         self.process.kill().unwrap();
         for other in others {
             let other = Pid::from_raw(i32::try_from(other).unwrap()).unwrap();
@@ -132,32 +129,41 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = spawn(&self.binaries, self.folder.path(), self.port);
-        self.await_answer();
+        let began = Instant::now();
+        loop {
+            self.process = spawn(&self.binaries, self.folder.path(), self.port);
+            match self.await_answer() {
+                Ok(()) => return,
+                // What was killed may not be gone yet, and then it refuses to start.
+                Err(why) => assert!(began.elapsed() < PATIENCE, "{why}"),
+            }
+        }
     }
 
     fn client(&self) -> Result<Client, postgres::Error> {
         Client::connect(&self.address("postgres"), NoTls)
     }
 
-    fn await_answer(&mut self) {
+    fn await_answer(&mut self) -> Result<(), String> {
         let began = Instant::now();
         while let Err(why) = self.client() {
             let ended = self.process.try_wait().unwrap();
-            let log = self.folder.path().join("log");
-            assert!(
-                ended.is_none() && began.elapsed() < PATIENCE,
-                "{why}\n{}",
-                fs::read_to_string(log).unwrap_or_default()
-            );
+            if ended.is_some() || began.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.folder.path().join("log"));
+                return Err(format!("{why}\n{}", log.unwrap_or_default()));
+            }
             sleep(Duration::from_millis(20));
         }
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        // At once, but not by a kill: then its shared memory would stay behind in the system.
+        let first = Pid::from_child(&self.process);
+        let _ = kill_process(first, Signal::QUIT);
+        let _ = self.process.wait();
     }
 }
 
@@ -190,6 +196,8 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
             "-c",
             "max_connections=30",
             "-c",
+            "dynamic_shared_memory_type=mmap",
+            "-c",
             "autovacuum=off",
             "-c",
             "max_wal_senders=0",
@@ -201,18 +209,6 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
-}
-
-/// In memory if there is room: what a killed server leaves is the same, and it starts ten times as fast, since it then
-/// syncs a thousand files.
-fn roomy_folder() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
-    if room > ROOM {
-        memory
-    } else {
-        std::env::temp_dir()
-    }
 }
 
 /// PostgreSQL refuses to run as root, so then it runs as somebody else. A test that is killed takes its server with it, where
