@@ -279,16 +279,7 @@ impl Admission {
             caller, endpoint, ..
         } = expected;
         let key = &caller.key;
-        let (streams, native) = match endpoint.kind {
-            Kind::Forwarded {
-                streams, native, ..
-            } => (streams, native),
-            Kind::ListModels | Kind::CountTokens => (Streams::Never, ""),
-        };
-        let usage = match native {
-            "openai" => UsageOption::StreamOptions,
-            _ => UsageOption::Always,
-        };
+        let (streams, usage) = streaming(endpoint);
         let request = request::parse(&body, streams, usage)?;
         let asked = self.model(&request.model)?;
         self.known.model = Some(asked);
@@ -315,11 +306,7 @@ impl Admission {
             body: &body,
         };
         let (chain, explanation) = self.plan(&question, &bounds, weather)?;
-        let body = if body.len() <= BODY_KEPT_BYTES_MAX {
-            Body::Kept(body)
-        } else {
-            Body::InEnvoy { bytes: body.len() }
-        };
+        let body = kept(body);
         let warning = cover::warning(&purses, standings);
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
@@ -403,6 +390,28 @@ impl Admission {
                 .ok_or_else(|| Refusal::unknown_model(one))?,
         };
         Ok(Step::Answer(said(&body)))
+    }
+}
+
+/// Whether an endpoint streams, and how its usage is asked for.
+fn streaming(endpoint: &Endpoint) -> (Streams, UsageOption) {
+    match endpoint.kind {
+        Kind::Forwarded {
+            streams,
+            native: "openai",
+            ..
+        } => (streams, UsageOption::StreamOptions),
+        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
+        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
+    }
+}
+
+/// A small body waits in the VM for the next attempt; a large one stays in Envoy.
+fn kept(body: Vec<u8>) -> Body {
+    if body.len() <= BODY_KEPT_BYTES_MAX {
+        Body::Kept(body)
+    } else {
+        Body::InEnvoy { bytes: body.len() }
     }
 }
 

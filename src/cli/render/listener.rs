@@ -35,7 +35,7 @@ pub(super) fn held_bytes(checked: &Checked) -> u64 {
 
 fn outer(checked: &Checked, options: &Options) -> String {
     let listen = checked.deployment.listen;
-    let gateway = Plugin::Gateway(checked.gateway.clone());
+    let gateway = Plugin::Gateway(Box::new(checked.gateway.clone()));
     format!(
         r#"name: tollgate
 address:

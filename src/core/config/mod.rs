@@ -10,7 +10,7 @@ pub use crate::dialect::Dialect;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Records, Switches, Terms};
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
@@ -33,7 +33,7 @@ mod url;
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Plugin {
     /// Once per request, in front of the router.
-    Gateway(Gateway),
+    Gateway(Box<Gateway>),
     /// Once per attempt, in front of a provider.
     Attempt(Attempt),
 }

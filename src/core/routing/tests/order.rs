@@ -32,6 +32,7 @@ fn every_strategy_is_in_the_table_once() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn an_order_follows_what_its_strategy_looks_at() {
     type Bend = fn(&mut World);
     let table: &[(&str, Name, Bend, &str)] = &[
