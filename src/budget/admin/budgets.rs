@@ -136,7 +136,7 @@ pub(super) fn get(context: &Context, _: &Operation, request: &Request) -> Result
     let scope = request.name();
     let whose = whose(scope)?;
     let money = context.look(|directory| money_of(directory, &whose));
-    let money = money.flatten().or(match whose {
+    let money = money.flatten().or_else(|| match whose {
         // Everybody shares it, also where nobody said anything of it yet.
         Whose::Common(_) => Some(Common::default()),
         Whose::Tenant(..) => None,

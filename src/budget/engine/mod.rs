@@ -32,7 +32,7 @@ use crate::store::{AuditEntry, Committed, Reader, Store, StoreError};
 use command::{Command, Work};
 use writer::Writer;
 
-pub use command::{Edit, EditRefused, Plan};
+pub use command::{Edit, EditRefused, Editing, Plan};
 pub use trouble::Trouble;
 
 /// Commands that wait at most; whoever comes then waits to be let in.

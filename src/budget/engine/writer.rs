@@ -15,7 +15,7 @@ use tollgate_core::tenancy::{Directory, Entity, Kind, plan};
 use tollgate_core::units::Timestamp;
 use tollgate_wire::Answer;
 
-use super::command::{Command, Edit, EditRefused, Plan, Reply, Work};
+use super::command::{Command, Edit, EditRefused, Plan, Planning, Reply, Work};
 use super::trouble::Trouble;
 use super::{Counts, Settings, Shared, audit, locked, rows};
 use crate::calendar::{Calendar, Wall};
@@ -193,7 +193,17 @@ impl Writer {
                     StoreError::RecordExists(_) | StoreError::RecordDiffers(_) => {
                         Instant::now().checked_sub(REST)
                     }
-                    _ => self.failed_at.or_else(|| Some(Instant::now())),
+                    StoreError::Address(_)
+                    | StoreError::Unavailable(_)
+                    | StoreError::Full(_)
+                    | StoreError::ReadOnly(_)
+                    | StoreError::Damaged(_)
+                    | StoreError::Newer { .. }
+                    | StoreError::Engine(_)
+                    | StoreError::Fenced
+                    | StoreError::Reload
+                    | StoreError::Cursor(_)
+                    | StoreError::Failed(_) => self.failed_at.or_else(|| Some(Instant::now())),
                 };
             }
         }
@@ -341,7 +351,7 @@ impl Writer {
 
     fn answer_change(
         &mut self,
-        decide: Box<dyn FnOnce(&Directory) -> Option<Plan> + Send>,
+        decide: Planning,
         reply: Reply<Option<Committed>>,
     ) -> Result<(), StoreError> {
         let plan = decide(&self.shared.directory());

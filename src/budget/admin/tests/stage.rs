@@ -269,7 +269,7 @@ impl Stage {
         let text = response.body_mut().read_to_string().unwrap();
         (
             response.status().as_u16(),
-            serde_json::from_str(&text).unwrap_or(json!(text)),
+            serde_json::from_str(&text).unwrap_or_else(|_| json!(text)),
         )
     }
 
