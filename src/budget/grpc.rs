@@ -101,6 +101,7 @@ impl Budget for Calls {
         Ok(Response::new(proto::HelloReply {
             incarnation,
             revision: self.engine.directory().revision(),
+            leases_from: reply.leases_from.0,
         }))
     }
 

@@ -267,9 +267,10 @@ impl Operation {
                 let usage = Usage {
                     closes: running.opened,
                     charges: finished.charges,
-                    debts: match proxy.mutant {
-                        Mutant::ForgottenDebt => Vec::new(),
-                        _ => finished.debts,
+                    debts: if proxy.mutant == Mutant::ForgottenDebt {
+                        Vec::new()
+                    } else {
+                        finished.debts
                     },
                     cost: NanoUsd(running.request.cost),
                     record: trace(running.request.id).to_vec(),

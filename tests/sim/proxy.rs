@@ -132,10 +132,12 @@ impl Proxy {
     /// What may be borrowed of a scope now: nothing while the service answers.
     pub(crate) fn may_borrow(&self, worker: usize, now: Millis) -> NanoUsd {
         let is_alone = self.workers[worker].outbox.is_unanswered(now);
-        match self.mutant {
-            _ if !is_alone || self.debt == 0 => NanoUsd::ZERO,
-            Mutant::BoundlessDebt => NanoUsd(u64::MAX),
-            _ => NanoUsd(self.debt),
+        if !is_alone || self.debt == 0 {
+            NanoUsd::ZERO
+        } else if self.mutant == Mutant::BoundlessDebt {
+            NanoUsd(u64::MAX)
+        } else {
+            NanoUsd(self.debt)
         }
     }
 

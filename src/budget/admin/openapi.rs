@@ -275,6 +275,7 @@ fn shown_schemas() -> Value {
         "ScopePage": page_of("ScopeShown"),
         "Account": object(account, &["scope", "window", "limit", "spent", "held", "presumed", "resets"]),
         "Accounts": list_of("Account"),
+        "Recalled": object(json!({"recalled": {"type": "integer"}}), &["recalled"]),
         "Switch": object(switch, &["switch", "off"]),
         "Switches": list_of("Switch"),
         "Spend": object(spend, &["from", "until", "data", "total"]),

@@ -36,6 +36,11 @@ pub(super) enum Command {
         reply: Reply<Result<Committed, EditRefused>>,
     },
     Store(OnStore),
+    /// What lies idle is to come back; the number of scopes it lies in.
+    Recall {
+        audit: AuditEntry,
+        reply: Reply<u64>,
+    },
     Stop,
 }
 

@@ -248,6 +248,18 @@ impl Engine {
         self.ask_blocking(Command::Edit { edit, reply }, answer)
     }
 
+    /// Has all holders give back what lies idle with them; says of how many scopes. Blocks: for threads of their own.
+    pub fn recall(&self, actor: &str) -> Result<u64, Trouble> {
+        let (reply, answer) = oneshot::channel();
+        let audit = AuditEntry {
+            actor: actor.to_owned(),
+            kind: "lease".to_owned(),
+            id: "all".to_owned(),
+            ..audit("recall", "{}")
+        };
+        self.ask_blocking(Command::Recall { audit, reply }, answer)
+    }
+
     /// The store, between two transactions: due alerts, old records. Blocks: for threads of their own.
     pub fn with_store<Outcome: Send + 'static>(
         &self,

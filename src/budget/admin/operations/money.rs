@@ -64,6 +64,16 @@ pub(super) fn of_budgets() -> Vec<Operation> {
                 budgets::accounts,
             )
         },
+        Operation {
+            answer: (200, "Recalled"),
+            ..operation(
+                "POST",
+                "/recall",
+                "recall",
+                "Has every Envoy give back the money that lies idle with it, within a second: before one is stopped.",
+                budgets::recall,
+            )
+        },
     ]
 }
 

@@ -109,6 +109,7 @@ const WALK: &[&str] = &[
     "GET /limits",
     "DELETE /limits/team:t",
     "GET /accounts",
+    "POST /recall",
     r#"PUT /switches/provider:alpha {"reason": "x"}"#,
     "GET /switches",
     "DELETE /switches/provider:alpha",

@@ -1,11 +1,9 @@
 //! The three stores, each to be opened again and again at the same place.
 
-use std::path::PathBuf;
-
 use tempfile::TempDir;
 use tollgate_budget::store::{self, Memory, Store, StoreError};
 
-use crate::server::Server;
+use crate::server::{Server, folder};
 
 pub(crate) enum Place {
     Memory(Memory),
@@ -46,22 +44,6 @@ impl Place {
             Self::Postgres(_) => "PostgreSQL",
         }
     }
-}
-
-/// A server of our tests needs a tenth of it.
-const ROOM: u64 = 1 << 30;
-
-/// In memory if there is room: what a killed process leaves is the same there, and nobody waits for a disk that others use.
-pub(crate) fn folder() -> TempDir {
-    let memory = PathBuf::from("/dev/shm");
-    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
-    let place = if room > ROOM {
-        memory
-    } else {
-        std::env::temp_dir()
-    };
-    let mut folder = tempfile::Builder::new();
-    folder.prefix("tollgate-store-").tempdir_in(place).unwrap()
 }
 
 /// The same test in every store.

@@ -1,24 +1,24 @@
-//! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test.
+//! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test. The tests of money through
+//! real Envoys include this file too.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::places::folder;
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 /// A server takes a second to start; one that was killed reads its log first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     binaries: PathBuf,
     port: u16,
     process: Child,
@@ -30,30 +30,8 @@ impl Server {
         Self::start_as(|_| {})
     }
 
-    /// One that takes connections only in TLS, but for the user of its own who makes databases.
-    pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
-        Self::start_as(|data| {
-            for name in ["server.pem", "server.key"] {
-                let file = data.join(name);
-                fs::copy(certificates.join(name), &file).unwrap();
-                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-                if let Some((user, group)) = other_user() {
-                    chown(&file, Some(user), Some(group)).unwrap();
-                }
-            }
-            let settings = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
-            let mut file = fs::OpenOptions::new()
-                .append(true)
-                .open(data.join("postgresql.conf"))
-                .unwrap();
-            file.write_all(settings.as_bytes()).unwrap();
-            let rules =
-                "host postgres all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 trust\n";
-            fs::write(data.join("pg_hba.conf"), rules).unwrap();
-        })
-    }
-
-    fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
+    /// After something was done to its folder of data.
+    pub(crate) fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(binaries) = binaries() else {
             eprintln!("SKIPPED: no PostgreSQL on this machine: scripts/setup-postgres installs it");
             return None;
@@ -167,6 +145,22 @@ impl Drop for Server {
     }
 }
 
+/// A server of our tests needs a tenth of it.
+const ROOM: u64 = 1 << 30;
+
+/// In memory if there is room: what a killed process leaves is the same there, and nobody waits for a disk that others use.
+pub(crate) fn folder() -> TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
+    let place = if room > ROOM {
+        memory
+    } else {
+        std::env::temp_dir()
+    };
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("tollgate-store-").tempdir_in(place).unwrap()
+}
+
 /// Each has a session of its own, so that a signal to a group would not reach them.
 fn children_of(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -239,7 +233,7 @@ fn as_other_user(program: &Path) -> Command {
 }
 
 /// User and group of whoever is meant to run it, if we are root.
-fn other_user() -> Option<(u32, u32)> {
+pub(crate) fn other_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
