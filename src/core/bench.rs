@@ -94,7 +94,7 @@ impl Worker {
     }
 
     /// From the head of the request to its record.
-    fn whole(&mut self, body: Vec<u8>) -> String {
+    fn whole(&mut self, body: Vec<u8>) -> Vec<u8> {
         let mut exchange = self.admitted(body);
         let mut attempt = sent(&mut exchange);
         attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More, Timestamp(2));
@@ -121,8 +121,7 @@ fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
         .map(|number| format!("model-{number}"))
         .collect();
     names.sort();
-    let target =
-        r#"{"provider":0,"model":"gpt-4o-mini","price":{"input":150000000,"output":600000000}}"#;
+    let target = r#"{"provider":0,"model":"gpt-4o-mini","price":{"rates":{"input":150000000,"output":600000000}}}"#;
     let models: Vec<String> = names
         .iter()
         .map(|name| format!(r#"{{"name":"{name}","targets":[{target},{target}]}}"#))

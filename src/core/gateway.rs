@@ -251,7 +251,7 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let wishes = Wishes::read(head, &self.config.policy_headers());
+        let wishes = Wishes::read(head, &self.config.looks().headers);
         self.state = State::ExpectBody(Expected {
             caller,
             endpoint,

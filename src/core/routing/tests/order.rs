@@ -281,7 +281,7 @@ fn a_conversation_stays_where_its_prompt_is_cached() {
     world.routing().sticky = Sticky::Conversation;
     let mut seen = BTreeMap::new();
     for conversation in 0..300 {
-        world.body.beginning = conversation;
+        world.said = format!(r#"{{"messages":[{{"role":"user","content":"{conversation}"}}]}}"#);
         let first = world.chain();
         assert_eq!(world.chain(), first);
         *seen
