@@ -44,14 +44,10 @@ impl Drop for Ends<'_> {
 
 impl<'a> Proof<'a> {
     /// Callers call and the books are compared with what the providers did, as long as this acts.
-    fn while_acting(
-        gateway: &'a Gateway,
-        books: &'a Books,
-        act: impl FnOnce(&Proof<'_>),
-    ) -> Proof<'a> {
+    fn while_acting(gateway: &'a Gateway, books: &'a Books, act: impl FnOnce(&Proof<'_>)) -> Self {
         let alpha = gateway.provider("alpha");
         alpha.always(Scripted::tokens(30).pace_ms(2));
-        let proof = Proof {
+        let proof = Self {
             gateway,
             books,
             begun: Mutex::default(),
@@ -170,7 +166,7 @@ impl<'a> Proof<'a> {
     fn tell(&self, what: &str, records: u64) {
         let balance = self.books.balance().unwrap();
         let begun = self.begun.lock().unwrap().len();
-        println!(
+        eprintln!(
             "{} kills of {what}: {records} records, {begun} replies; {} comparisons; served {}, {balance:?}",
             rounds(2),
             self.samples.load(Ordering::Relaxed),

@@ -57,7 +57,7 @@ fn two_envoys_and_sixty_four_callers_never_spend_more_than_the_budget_and_almost
         let (spent, asked) = (spent(), told.asked.load(Ordering::Relaxed));
         let refused = told.refused.lock().unwrap().len();
         let in_vain = told.in_vain();
-        println!(
+        eprintln!(
             "round {round}: {asked} requests, {refused} refused, {in_vain} in vain; spent {spent}, {books:?}"
         );
         assert!(spent <= BUDGET, "spent {spent} of {BUDGET}");

@@ -52,7 +52,7 @@ fn in_force(gateway: &Gateway, secret: &str, status: u16, code: &str) {
     wait_for(&format!("{wanted:?}"), || {
         (answer(gateway, secret) == wanted).then_some(())
     });
-    println!("{status} {code} after {:?}", began.elapsed());
+    eprintln!("{status} {code} after {:?}", began.elapsed());
 }
 
 fn secret(made: &Value) -> String {
