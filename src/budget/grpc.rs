@@ -20,6 +20,8 @@ use crate::engine::{Engine, Trouble};
 #[allow(
     missing_docs,
     clippy::all,
+    clippy::too_many_lines,
+    clippy::use_self,
     clippy::allow_attributes_without_reason,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
@@ -99,6 +101,7 @@ impl Budget for Calls {
         Ok(Response::new(proto::HelloReply {
             incarnation,
             revision: self.engine.directory().revision(),
+            leases_from: reply.leases_from.0,
         }))
     }
 

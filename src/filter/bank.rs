@@ -19,7 +19,7 @@ use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
 use crate::host;
 use crate::host::call::{self, Context};
-use crate::line::{self, Begun, Line};
+use crate::line::{self, Begun, Line, Orphan};
 use crate::rows::Slots;
 
 /// Deciding calls are given up after this; the outbox sends again.
@@ -299,7 +299,14 @@ impl Bank {
             self.call("Watch", &message, Call::Watch, plugin);
             if let Some(line) = &self.line {
                 line.live(at);
-                self.adopted.extend(line.adopt_orphans(at));
+                for orphan in line.adopt_orphans(at) {
+                    match orphan {
+                        Orphan::Speaks(outbox) => self.adopted.push(outbox),
+                        Orphan::OfAForgottenLife(outbox) => {
+                            self.keeper.inherit(&mut self.rows, outbox)
+                        }
+                    }
+                }
             }
         }
         self.send_adopted(plugin, at);
@@ -331,9 +338,10 @@ impl Bank {
         }
         match Line::begin(now) {
             Begun::Line(begun) => {
-                let (line, outbox) = *begun;
+                let (line, outbox, leases_from) = *begun;
                 self.line = Some(line);
-                self.keeper.begin(outbox);
+                self.rows.leases_from = leases_from;
+                self.keeper.begin(&mut self.rows, outbox, leases_from);
             }
             Begun::SayHello => {
                 let request = proto::HelloRequest {
@@ -386,7 +394,7 @@ impl Bank {
         match call {
             Call::Hello => {
                 let reply: proto::HelloReply = decode("HelloReply", message).ok()?;
-                Line::introduce(reply.incarnation);
+                Line::introduce(reply.incarnation, reply.leases_from);
                 self.keeper.heard(at);
                 let plugin = self.plugin?;
                 self.begin(plugin, at);
@@ -463,12 +471,35 @@ impl Bank {
                     self.send_if_urgent(plugin, now);
                 }
             }
+            Err(refusal) if refusal.is_of_one_who_forgot() => self.start_over(now),
             Err(refusal) => {
                 log::error!(
                     "the budget service refuses a batch: its log says why; the batch is kept and sent again"
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }
+        }
+    }
+
+    /// The budget service has forgotten who this process is: it asks again, and goes on under another name.
+    fn start_over(&mut self, now: Millis) {
+        host::log(
+            Level::Error,
+            "tollgate: the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
+        );
+        if let Some(line) = self.line.take() {
+            line.forget_process();
+        }
+        self.keeper.start_over();
+        for outbox in std::mem::take(&mut self.adopted) {
+            line::finish(outbox.stream());
+            self.keeper.inherit(&mut self.rows, outbox);
+        }
+        for (request, ..) in std::mem::take(&mut self.opening) {
+            self.news.push_back((request, News::Opened(Durable::No)));
+        }
+        if let Some(plugin) = self.plugin {
+            self.begin(plugin, now);
         }
     }
 

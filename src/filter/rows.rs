@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::money::holder::{LeaseRow, Place, Rows, place, ways};
-use tollgate_core::money::ids::ScopeId;
+use tollgate_core::money::ids::{LeaseId, ScopeId};
 
 use crate::host::shared;
 
@@ -17,6 +17,8 @@ pub(crate) struct Slots {
     places: BTreeMap<ScopeId, u32>,
     /// Rows that found no slot.
     own: BTreeMap<ScopeId, LeaseRow>,
+    /// What rows say of leases before this one is of a life that the budget service forgot.
+    pub(crate) leases_from: LeaseId,
 }
 
 impl Rows for Slots {
@@ -26,18 +28,18 @@ impl Rows for Slots {
         mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
     ) -> (Option<u32>, Said) {
         if let Some(row) = self.own.get_mut(&scope) {
-            let (changed, said) = change(*row);
+            let (changed, said) = change(row.since(self.leases_from));
             *row = changed;
             return (None, said);
         }
         if let Some(slot) = self.places.get(&scope).copied() {
-            if let Some(said) = change_here(slot, scope, &mut change) {
+            if let Some(said) = change_here(slot, scope, self.leases_from, &mut change) {
                 return (Some(slot), said);
             }
             self.places.remove(&scope);
         }
         if let Some(slot) = find(scope)
-            && let Some(said) = change_here(slot, scope, &mut change)
+            && let Some(said) = change_here(slot, scope, self.leases_from, &mut change)
         {
             self.places.insert(scope, slot);
             return (Some(slot), said);
@@ -72,11 +74,12 @@ fn find(scope: ScopeId) -> Option<u32> {
 fn change_here<Said>(
     slot: u32,
     scope: ScopeId,
+    leases_from: LeaseId,
     change: &mut impl FnMut(LeaseRow) -> (LeaseRow, Said),
 ) -> Option<Said> {
     let swapped = shared::change(&key(slot), |bytes| {
         let row = match LeaseRow::from_bytes(bytes) {
-            Ok(row) if row.scope == scope => row,
+            Ok(row) if row.scope == scope => row.since(leases_from),
             Ok(row) if !row.is_closed() => return (None, None),
             // Closed, or new.
             Ok(_) | Err(_) => LeaseRow::new(scope),

@@ -13,6 +13,9 @@ pub struct HelloReply {
     pub incarnation: u64,
     #[prost(uint64, tag = "2")]
     pub revision: u64,
+    /// Each lease of this process has this number or a higher one.
+    #[prost(uint64, tag = "3")]
+    pub leases_from: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {

@@ -132,11 +132,22 @@ fn list(context: &Context, request: &Request, fits: fn(&Common) -> bool) -> Resu
     Ok(Reply::ok(json!({"data": data, "next": next})))
 }
 
+/// Whoever stops an Envoy calls this first: what it had left would count as spent.
+pub(super) fn recall(
+    context: &Context,
+    _: &Operation,
+    request: &Request,
+) -> Result<Reply, Refused> {
+    request.check_body(&[])?;
+    let recalled = context.backend.recall(&request.actor)?;
+    Ok(Reply::ok(json!({"recalled": recalled})))
+}
+
 pub(super) fn get(context: &Context, _: &Operation, request: &Request) -> Result<Reply, Refused> {
     let scope = request.name();
     let whose = whose(scope)?;
     let money = context.look(|directory| money_of(directory, &whose));
-    let money = money.flatten().or(match whose {
+    let money = money.flatten().or_else(|| match whose {
         // Everybody shares it, also where nobody said anything of it yet.
         Whose::Common(_) => Some(Common::default()),
         Whose::Tenant(..) => None,
