@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::OnDisconnect;
+use crate::endpoint::Metered;
 use crate::handoff::{BrokenBy, End, Ending, Exchange, Failure, Tried};
 use crate::request::Reply;
 use crate::units::{NanoUsd, Tokens};
@@ -46,7 +47,11 @@ pub fn used(exchange: &Exchange) -> (Usage, UsageSource) {
         }
         return (usage, UsageSource::Provider);
     }
-    if progress.first_token.is_none() {
+    let countable = match exchange.endpoint.metered {
+        Metered::ByUsage | Metered::ByCount => progress.first_token.is_some(),
+        Metered::PerRequest | Metered::Nothing => false,
+    };
+    if !countable {
         return (Usage::default(), UsageSource::None);
     }
     let usage = Usage {
@@ -109,6 +114,16 @@ fn of_last(exchange: &Exchange, tried: &Tried, broken_by: BrokenBy) -> Option<(N
     let reserved = (reserved(exchange, tried), Basis::Reserved);
     let (usage, source) = used(exchange);
     let is_hard = exchange.cover.is_hard();
+    match (exchange.endpoint.metered, source) {
+        (Metered::Nothing, _) => return Some((NanoUsd::ZERO, Basis::Nothing)),
+        // What nobody has counted costs nobody knows what, not nothing.
+        (Metered::PerRequest, UsageSource::None)
+            if !is_hard && matches!(tried.end, End::Accepted { .. }) =>
+        {
+            return None;
+        }
+        (Metered::PerRequest | Metered::ByUsage | Metered::ByCount, _) => {}
+    }
     let left = broken_by == BrokenBy::Caller;
     let streamed = exchange.request.reply != Reply::Whole;
     match (&tried.end, exchange.progress.ending) {

@@ -16,6 +16,10 @@ pub struct Endpoint {
     pub method: &'static str,
     /// What the caller speaks there.
     pub client: &'static dyn Client,
+    /// How the question is written.
+    pub form: Form,
+    /// How it is known what was used.
+    pub metered: Metered,
     /// What happens with it.
     pub kind: Kind,
 }
@@ -33,6 +37,8 @@ pub enum Kind {
         others: Others,
         /// Whether a stream may be asked for.
         streams: Streams,
+        /// What comes back.
+        answers: Answers,
     },
     /// Answered here: which models the caller may use.
     ListModels,
@@ -47,6 +53,39 @@ pub enum Others {
     Translated,
     /// There is no neutral form of it.
     Never,
+    /// There is none, but Cohere has the same by another path.
+    Reranked,
+}
+
+/// How a question is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As one object.
+    Json,
+    /// As a form with files.
+    Multipart,
+}
+
+/// What comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// What a model says, read event by event.
+    Words,
+    /// Sound, pictures, scores: it passes as it comes, and only figures in it are read.
+    Anything,
+}
+
+/// How it is known what a request used; the provider's own figures always come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metered {
+    /// Providers say so; where one does not, its words are counted.
+    ByUsage,
+    /// Providers say nothing or count in another unit: the tokens of the text that was sent are what it used.
+    ByCount,
+    /// Not every provider says so, and there is no text to count: without figures it is one request, at no known price.
+    PerRequest,
+    /// It is answered here, and costs nothing.
+    Nothing,
 }
 
 /// Whether an endpoint can answer as a stream.
@@ -68,12 +107,74 @@ const fn chat(
         path,
         method: "POST",
         client,
+        form: Form::Json,
+        metered: Metered::ByUsage,
         kind: Kind::Forwarded {
             native,
             path: behind,
             others: Others::Translated,
             streams: Streams::OnRequest,
+            answers: Answers::Words,
         },
+    }
+}
+
+/// What goes on as it came, both ways.
+const fn passing(
+    path: &'static str,
+    behind: &'static str,
+    form: Form,
+    metered: Metered,
+) -> Endpoint {
+    Endpoint {
+        path,
+        method: "POST",
+        client: &ChatCompletions,
+        form,
+        metered,
+        kind: Kind::Forwarded {
+            native: "openai",
+            path: behind,
+            others: Others::Never,
+            streams: Streams::Never,
+            answers: Answers::Anything,
+        },
+    }
+}
+
+const fn streaming(endpoint: Endpoint) -> Endpoint {
+    match endpoint.kind {
+        Kind::Forwarded {
+            native,
+            path,
+            others,
+            answers,
+            ..
+        } => Endpoint {
+            kind: Kind::Forwarded {
+                native,
+                path,
+                others,
+                streams: Streams::OnRequest,
+                answers,
+            },
+            ..endpoint
+        },
+        Kind::ListModels | Kind::CountTokens => endpoint,
+    }
+}
+
+/// For callers of Cohere and of those who copied it: there is one at each of these paths.
+const fn rerank(path: &'static str) -> Endpoint {
+    Endpoint {
+        kind: Kind::Forwarded {
+            native: "openai",
+            path: "/rerank",
+            others: Others::Reranked,
+            streams: Streams::Never,
+            answers: Answers::Anything,
+        },
+        ..passing(path, "", Form::Json, Metered::ByCount)
     }
 }
 
@@ -93,23 +194,74 @@ pub static ENDPOINTS: &[Endpoint] = &[
         path: "/v1/messages/count_tokens",
         method: "POST",
         client: &Messages,
+        form: Form::Json,
+        metered: Metered::Nothing,
         kind: Kind::CountTokens,
     },
     Endpoint {
         path: "/v1/embeddings",
         method: "POST",
         client: &ChatCompletions,
+        form: Form::Json,
+        metered: Metered::ByUsage,
         kind: Kind::Forwarded {
             native: "openai",
             path: "/embeddings",
             others: Others::Never,
             streams: Streams::Never,
+            answers: Answers::Words,
         },
     },
+    passing(
+        "/v1/moderations",
+        "/moderations",
+        Form::Json,
+        Metered::ByCount,
+    ),
+    rerank("/v1/rerank"),
+    rerank("/v2/rerank"),
+    passing(
+        "/v1/audio/speech",
+        "/audio/speech",
+        Form::Json,
+        Metered::ByCount,
+    ),
+    streaming(passing(
+        "/v1/audio/transcriptions",
+        "/audio/transcriptions",
+        Form::Multipart,
+        Metered::PerRequest,
+    )),
+    passing(
+        "/v1/audio/translations",
+        "/audio/translations",
+        Form::Multipart,
+        Metered::PerRequest,
+    ),
+    streaming(passing(
+        "/v1/images/generations",
+        "/images/generations",
+        Form::Json,
+        Metered::PerRequest,
+    )),
+    streaming(passing(
+        "/v1/images/edits",
+        "/images/edits",
+        Form::Multipart,
+        Metered::PerRequest,
+    )),
+    passing(
+        "/v1/images/variations",
+        "/images/variations",
+        Form::Multipart,
+        Metered::PerRequest,
+    ),
     Endpoint {
         path: "/v1/models",
         method: "GET",
         client: &ChatCompletions,
+        form: Form::Json,
+        metered: Metered::Nothing,
         kind: Kind::ListModels,
     },
 ];

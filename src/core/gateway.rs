@@ -4,13 +4,16 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway, Key, Purse, Target};
+use crate::config::{Commons, Gateway, Key, OnUntranslatable, Purse, Target};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
+use crate::dialect::anthropic::Messages;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
 use crate::dialect::speak::Client;
-use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
+use crate::endpoint::{
+    self, Answers, Endpoint, Form, Kind, Metered, NoEndpoint, Others, Streams, client_of,
+};
 use crate::handoff::{
     BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
 };
@@ -18,11 +21,12 @@ use crate::head::Head;
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
+use crate::multipart::{self, Scanner};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, Cap, UsageOption};
-use crate::tokens::{Count, Counter, Family, count_chat};
+use crate::request::{self, Cap, Request, UsageOption};
+use crate::tokens::{Count, Counter, Family, How, count_chat};
 use crate::trace;
-use crate::units::Timestamp;
+use crate::units::{Timestamp, Tokens};
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -41,7 +45,9 @@ pub enum Input<'a> {
         /// So far.
         bytes: u64,
     },
-    /// The whole body; empty where there is none.
+    /// The next bytes of a body whose form asks for them, see [`Admission::form`].
+    Piece(&'a [u8]),
+    /// The whole body; empty where there is none, or where it came in pieces.
     Body {
         /// All of it.
         body: Vec<u8>,
@@ -81,6 +87,7 @@ pub enum Step {
 }
 
 mod bounds;
+mod told;
 
 use bounds::Bounds;
 
@@ -115,6 +122,8 @@ pub struct Known {
 enum State {
     ExpectHead,
     ExpectBody(Expected),
+    /// The body of a form, which is not kept here.
+    ExpectForm(Expected, Box<Scanner>),
     ExpectMoney(Box<Exchange>, Wanted),
     /// Forwarded or answered: nothing more is decided here.
     Decided,
@@ -124,6 +133,37 @@ enum State {
 struct Expected {
     caller: Rc<Caller>,
     endpoint: &'static Endpoint,
+}
+
+/// The body of a request.
+enum Question {
+    Object(Vec<u8>),
+    /// Of a form only the fields that are read here are known: it stays in Envoy.
+    Form(multipart::Form),
+}
+
+impl Question {
+    /// As far as it is here.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Object(body) => body,
+            Self::Form(_) => &[],
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Object(body) => body.len(),
+            Self::Form(form) => form.bytes,
+        }
+    }
+
+    fn keep(self) -> Body {
+        match self {
+            Self::Object(body) if body.len() <= BODY_KEPT_BYTES_MAX => Body::Kept(body),
+            Self::Object(_) | Self::Form(_) => Body::InEnvoy { bytes: self.len() },
+        }
+    }
 }
 
 impl Admission {
@@ -136,6 +176,21 @@ impl Admission {
             state: State::ExpectHead,
             known: Known::default(),
         }
+    }
+
+    /// How the body is to be read.
+    pub fn form(&self) -> Form {
+        match self.state {
+            State::ExpectForm(..) => Form::Multipart,
+            State::ExpectHead | State::ExpectBody(_) | State::ExpectMoney(..) | State::Decided => {
+                Form::Json
+            }
+        }
+    }
+
+    /// The header in which this caller's SDK looks for the name of the request.
+    pub fn id_header(&self) -> Option<&'static str> {
+        self.client.id_header()
     }
 
     /// Takes what was seen, says what to do. What comes after the decision changes nothing.
@@ -159,8 +214,12 @@ impl Admission {
                 },
             ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                self.bounded(bytes)
-                    .and_then(|()| self.admit(&expected, body, counter, standings))
+                self.bounded(bytes).and_then(|()| {
+                    self.admit(&expected, Question::Object(body), counter, standings)
+                })
+            }
+            (State::ExpectForm(expected, scanner), input) => {
+                self.form_input(expected, scanner, input)
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
@@ -178,6 +237,7 @@ impl Admission {
             (
                 State::ExpectHead,
                 Input::BodyGrows { .. }
+                | Input::Piece(_)
                 | Input::Body { .. }
                 | Input::Trailers
                 | Input::Held(_)
@@ -186,14 +246,47 @@ impl Admission {
             )
             | (
                 State::ExpectBody(_),
-                Input::Head { .. } | Input::Held(_) | Input::Owed | Input::Uncovered { .. },
+                Input::Head { .. }
+                | Input::Piece(_)
+                | Input::Held(_)
+                | Input::Owed
+                | Input::Uncovered { .. },
             )
             | (
                 State::ExpectMoney(..),
-                Input::Head { .. } | Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers,
+                Input::Head { .. }
+                | Input::BodyGrows { .. }
+                | Input::Piece(_)
+                | Input::Body { .. }
+                | Input::Trailers,
             ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
+    }
+
+    fn form_input(
+        &mut self,
+        expected: Expected,
+        mut scanner: Box<Scanner>,
+        input: Input<'_>,
+    ) -> Result<Step, Refusal> {
+        match input {
+            Input::BodyGrows { bytes } => self.bounded(bytes)?,
+            Input::Piece(bytes) => scanner.feed(bytes)?,
+            Input::Body {
+                counter, standings, ..
+            } => {
+                let form = scanner.finish()?;
+                self.bounded(u64::try_from(form.bytes).unwrap_or(u64::MAX))?;
+                return self.admit(&expected, Question::Form(form), counter, standings);
+            }
+            Input::Trailers => return Err(Refusal::trailers()),
+            Input::Head { .. } | Input::Held(_) | Input::Owed | Input::Uncovered { .. } => {
+                return Err(Refusal::internal("the request came out of order"));
+            }
+        }
+        self.state = State::ExpectForm(expected, scanner);
+        Ok(Step::AwaitBody)
     }
 
     fn head(
@@ -205,7 +298,11 @@ impl Admission {
         self.known.started = now;
         self.known.trace = trace::id(head);
         let path = head.text(":path").unwrap_or_default();
-        self.client = client_of(path);
+        self.client = if head.get("anthropic-version").is_some() {
+            &Messages
+        } else {
+            client_of(path)
+        };
         let hash = auth::hash_of(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
@@ -235,7 +332,8 @@ impl Admission {
             }
         };
         if endpoint.kind == Kind::ListModels {
-            return self.list_models(&caller, rest);
+            let answer = told::models((&self.config, &caller), self.client, rest)?;
+            return Ok(Step::Answer(answer));
         }
         if let Some(endpoints) = &caller.key.endpoints
             && !endpoints.iter().any(|path| path == endpoint.path)
@@ -252,7 +350,15 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        self.state = State::ExpectBody(Expected { caller, endpoint });
+        let expected = Expected { caller, endpoint };
+        self.state = match endpoint.form {
+            Form::Json => State::ExpectBody(expected),
+            Form::Multipart => {
+                let content_type = head.text("content-type").unwrap_or_default();
+                let boundary = multipart::boundary(content_type)?;
+                State::ExpectForm(expected, Box::new(Scanner::new(&boundary)))
+            }
+        };
         Ok(Step::AwaitBody)
     }
 
@@ -267,44 +373,41 @@ impl Admission {
     fn admit(
         &mut self,
         expected: &Expected,
-        body: Vec<u8>,
+        question: Question,
         counter: &mut Counter,
         standings: &dyn Standings,
     ) -> Result<Step, Refusal> {
         let Expected { caller, endpoint } = expected;
-        let key = &caller.key;
-        let (streams, native) = match endpoint.kind {
-            Kind::Forwarded {
-                streams, native, ..
-            } => (streams, native),
-            Kind::ListModels | Kind::CountTokens => (Streams::Never, ""),
+        let (streams, usage) = reading(endpoint);
+        let request = match &question {
+            Question::Object(body) => request::parse(body, streams, usage)?,
+            Question::Form(form) => Request::of_form(form, streams),
         };
-        let usage = match native {
-            "openai" => UsageOption::StreamOptions,
-            _ => UsageOption::Always,
-        };
-        let request = request::parse(&body, streams, usage)?;
         let asked = self.model(&request.model)?;
         self.known.model = Some(asked);
         if !allowed(caller, &request.model) {
             return Err(Refusal::model_not_allowed(&request.model));
         }
-        let purses = self.purses(key, &request.model);
+        let purses = self.purses((&caller.key, endpoint), &request.model);
         let cheaper = cover::downgrade(&purses, standings);
         let model = cheaper.and_then(|name| self.model(name).ok());
         let model = model.unwrap_or(asked);
-        let prompt = self.count(model, &body, counter);
-        let Kind::Forwarded { path, .. } = endpoint.kind else {
-            let body = serde_json::json!({"input_tokens": prompt.tokens});
-            return Ok(Step::Answer(said(&body)));
+        let prompt = match &question {
+            Question::Object(body) => self.count(model, body, counter),
+            Question::Form(_) => NO_TEXT,
         };
-        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
-        let chain = self.plan(endpoint, model, &body, &bounds)?;
-        let body = if body.len() <= BODY_KEPT_BYTES_MAX {
-            Body::Kept(body)
-        } else {
-            Body::InEnvoy { bytes: body.len() }
+        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, question.len(), &purses);
+        let (path, chain) = match endpoint.kind {
+            Kind::Forwarded { path, .. } => {
+                (path, self.plan(endpoint, model, question.bytes(), &bounds)?)
+            }
+            // Whoever counts for us does it where callers look for it.
+            Kind::CountTokens | Kind::ListModels => (endpoint.path, self.counters(model, &bounds)?),
         };
+        if chain.is_empty() {
+            return Ok(Step::Answer(told::counted(&prompt)));
+        }
+        let body = question.keep();
         let warning = cover::warning(&purses, standings);
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
@@ -345,7 +448,10 @@ impl Admission {
     }
 
     /// Everybody who pays for a request of this key for this model.
-    fn purses(&self, key: &Key, model: &str) -> Vec<Purse> {
+    fn purses(&self, (key, endpoint): (&Key, &Endpoint), model: &str) -> Vec<Purse> {
+        if endpoint.metered == Metered::Nothing {
+            return Vec::new();
+        }
         let commons = &self.commons;
         let of_model = commons.models.get(model).into_iter().flatten();
         let tags = self.known.tags.iter();
@@ -366,8 +472,24 @@ impl Admission {
         count_chat(counter, family, body, self.known.started.0)
     }
 
-    /// Who may be asked, in order. A target that cannot express the request is passed over; if none can, the
-    /// first of them says why.
+    /// Who counts tokens better than we do: whoever understands the question, if that is who will answer.
+    fn counters(&self, model: usize, bounds: &Bounds) -> Result<Vec<Planned>, Refusal> {
+        let model = self.config.models.get(model);
+        let Some(target) = model.and_then(|model| model.targets.first()) else {
+            return Ok(Vec::new());
+        };
+        let provider = self.config.providers.get(target.provider);
+        let understands = provider.map(|provider| provider.dialect.provider().understands());
+        if understands != Some(Messages.name()) {
+            return Ok(Vec::new());
+        }
+        let family = Family::of(&target.model);
+        let planned = bounds.planned(0, target, family, (Way::Passes, None))?;
+        Ok(vec![planned])
+    }
+
+    /// Who may be asked, in order. A target that cannot express the request is passed over, unless the model says
+    /// otherwise; if none can, the first of them says why.
     fn plan(
         &self,
         endpoint: &Endpoint,
@@ -375,7 +497,11 @@ impl Admission {
         body: &[u8],
         bounds: &Bounds,
     ) -> Result<Vec<Planned>, Refusal> {
-        let targets = self.config.models.get(model).map(|model| &model.targets);
+        let model = self.config.models.get(model);
+        let targets = model.map(|model| &model.targets);
+        let wish = model
+            .map(|model| model.on_untranslatable)
+            .unwrap_or_default();
         let first = targets.and_then(|targets| targets.first());
         let family = Family::of(first.map_or("", |target| &target.model));
         let mut chat = None;
@@ -383,10 +509,11 @@ impl Admission {
         let mut why = None;
         for (position, target) in targets.into_iter().flatten().enumerate() {
             let planned = self
-                .way(endpoint, target, body, bounds, &mut chat)
+                .way((endpoint, wish.policy()), target, body, bounds, &mut chat)
                 .and_then(|way| bounds.planned(position, target, family, way));
             match planned {
                 Ok(planned) => chain.push(planned),
+                Err(refusal) if wish == OnUntranslatable::Refuse => return Err(refusal),
                 Err(refusal) => why = why.or(Some(refusal)),
             }
         }
@@ -398,7 +525,7 @@ impl Admission {
 
     fn way(
         &self,
-        endpoint: &Endpoint,
+        (endpoint, policy): (&Endpoint, Policy),
         target: &Target,
         body: &[u8],
         bounds: &Bounds,
@@ -415,11 +542,15 @@ impl Admission {
             let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
             return Ok((Way::Passes, cap));
         }
-        if others == Others::Never {
-            return Err(Refusal::untranslatable_endpoint(
-                endpoint.path,
-                dialect.name(),
-            ));
+        let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
+        match others {
+            Others::Translated => {}
+            Others::Never => return Err(nothing_like_it()),
+            Others::Reranked => {
+                let written = dialect.rerank(body, &provider.asked_for(target), policy);
+                let written = written.ok_or_else(nothing_like_it)??;
+                return Ok((Way::Translated(written), None));
+            }
         }
         let chat = match chat {
             Some(chat) => chat,
@@ -429,32 +560,32 @@ impl Admission {
         if let Some(cap) = bounds.cap(target) {
             chat.output_max = Some(cap.0);
         }
-        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
+        let written = dialect.write(chat, &provider.asked_for(target), policy);
         chat.output_max = written_by_caller;
         written
             .map(|written| (Way::Translated(written), None))
             .map_err(|untranslatable| untranslatable.refusal())
     }
+}
 
-    /// What this caller may use; nothing is said of what others may.
-    fn list_models(&self, caller: &Caller, one: Option<&str>) -> Result<Step, Refusal> {
-        let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
-        let mine = self
-            .config
-            .models
-            .iter()
-            .filter(|model| allowed(caller, &model.name));
-        let body = match one {
-            None => {
-                serde_json::json!({"object": "list", "data": mine.map(|model| entry(&model.name)).collect::<Vec<_>>()})
-            }
-            Some(one) => mine
-                .map(|model| model.name.as_str())
-                .find(|name| *name == one)
-                .map(entry)
-                .ok_or_else(|| Refusal::unknown_model(one))?,
-        };
-        Ok(Step::Answer(said(&body)))
+/// A form has no text that is read here.
+const NO_TEXT: Count = Count {
+    tokens: Tokens(0),
+    at_most: Tokens(0),
+    how: How::Estimated,
+};
+
+/// Whether an endpoint streams, and how the figures of its streams are asked for.
+fn reading(endpoint: &Endpoint) -> (Streams, UsageOption) {
+    match endpoint.kind {
+        Kind::Forwarded {
+            streams,
+            native: "openai",
+            answers: Answers::Words,
+            ..
+        } => (streams, UsageOption::StreamOptions),
+        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
+        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
     }
 }
 
@@ -499,15 +630,6 @@ pub fn uncovered(cover: &Cover, wanted: &Wanted, why: Uncovered, now: Timestamp)
     }
 }
 
-fn said(body: &serde_json::Value) -> Answer {
-    Answer {
-        status: 200,
-        headers: Vec::new(),
-        body: body.to_string().into_bytes(),
-        code: None,
-    }
-}
-
 /// A piece of a request as it may stand in a message.
 fn shown(text: &str) -> String {
     text.chars()
@@ -532,6 +654,10 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
     };
     match &tried.end {
         End::Accepted { status } => Ok(*status),
+        // Our own count does as well as none.
+        End::Failed(_) | End::Pending if exchange.endpoint.kind == Kind::CountTokens => {
+            Err(told::counted(&exchange.prompt))
+        }
         End::Refused { status, body } if !body.is_empty() => Err(Answer {
             status: *status,
             headers: Vec::new(),

@@ -26,6 +26,7 @@ pub mod head;
 pub mod json_tap;
 pub mod metrics;
 pub mod money;
+pub mod multipart;
 pub mod price;
 pub mod record;
 pub mod refusal;

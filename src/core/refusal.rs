@@ -115,6 +115,18 @@ impl Refusal {
         )
     }
 
+    /// Nobody may ever tell what a request there used, and a budget insists on knowing.
+    pub fn unmetered(path: &str) -> Self {
+        Self::new(
+            403,
+            "unmetered_endpoint",
+            format!(
+                "What requests to `{path}` use is not always told, and a budget that pays for yours covers nothing that has \
+                 no bound. Ask the gateway's operator to set `unbounded_hold` for this model."
+            ),
+        )
+    }
+
     /// A budget does not cover what the request may cost. An SDK that tries again makes nothing better.
     pub fn budget_exceeded(
         purse: &Purse,
@@ -224,6 +236,15 @@ impl Refusal {
             400,
             "invalid_json",
             format!("The request body is not valid JSON: {why}. Send one JSON object."),
+        )
+    }
+
+    /// A form that cannot be read, or in two ways.
+    pub fn invalid_multipart(why: &str) -> Self {
+        Self::new(
+            400,
+            "invalid_multipart",
+            format!("The request body is not a form that can be read: {why}."),
         )
     }
 

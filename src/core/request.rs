@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
+use crate::multipart;
 use crate::refusal::Refusal;
 use crate::units::Tokens;
 
@@ -81,6 +82,8 @@ pub struct Splice {
 enum Text {
     /// The target's name of the model, as JSON.
     Model,
+    /// The same as it is, in a form.
+    BareModel,
     /// This.
     Literal(String),
     /// A field for the cap in which `null` stands.
@@ -264,11 +267,39 @@ fn internal() -> Refusal {
     Refusal::internal("a field of the request could not be placed")
 }
 
+impl Request {
+    /// A form asks for a model as well.
+    pub fn of_form(form: &multipart::Form, streams: Streams) -> Self {
+        Self {
+            model: form.model.clone(),
+            reply: if form.stream && streams == Streams::OnRequest {
+                Reply::Streamed(UsageEvent::Asked)
+            } else {
+                Reply::Whole
+            },
+            wishes: Wishes {
+                cap: None,
+                choices: 1,
+            },
+            splice: Splice {
+                edits: vec![(form.place.clone(), Text::BareModel)],
+                begin: 0,
+            },
+        }
+    }
+}
+
 impl Splice {
+    /// Behind this byte nothing changes.
+    pub fn end(&self) -> usize {
+        let ends = self.edits.iter().map(|(range, _)| range.end);
+        ends.fold(self.begin, usize::max)
+    }
+
     /// What is written where, for one provider.
     fn edits_for<'a>(
         &'a self,
-        model: &'a str,
+        (quoted, model): (&'a str, &'a str),
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
@@ -279,7 +310,8 @@ impl Splice {
         });
         let edits = self.edits.iter().filter_map(move |(range, text)| {
             let written = match text {
-                Text::Model => Cow::Borrowed(model),
+                Text::Model => Cow::Borrowed(quoted),
+                Text::BareModel => Cow::Borrowed(model),
                 // A provider that sends the figures unasked may refuse the question.
                 Text::Literal(literal) if usage == StreamUsage::Asked => {
                     Cow::Borrowed(literal.as_str())
@@ -300,8 +332,8 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> usize {
-        let model = json_string(model);
-        self.edits_for(&model, usage, cap)
+        let quoted = json_string(model);
+        self.edits_for((&quoted, model), usage, cap)
             .fold(body_bytes, |length, (range, written)| {
                 length
                     .saturating_sub(range.len())
@@ -317,16 +349,16 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> Option<Vec<u8>> {
-        let model = json_string(model);
+        let quoted = json_string(model);
         let same = self
-            .edits_for(&model, usage, cap)
+            .edits_for((&quoted, model), usage, cap)
             .all(|(range, written)| body.get(range) == Some(written.as_bytes()));
         if same {
             return None;
         }
         let mut edited = Vec::with_capacity(body.len().saturating_add(96));
         let mut from = 0;
-        for (range, written) in self.edits_for(&model, usage, cap) {
+        for (range, written) in self.edits_for((&quoted, model), usage, cap) {
             edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
             edited.extend_from_slice(written.as_bytes());
             from = range.end;

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use crate::auth;
 use crate::callers::Callers;
-use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
+use crate::config::{
+    Commons, Dialect, Gateway, Key, Model, OnUntranslatable, Price, Provider, Target, Telemetry,
+};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
@@ -50,6 +52,7 @@ pub(crate) fn config() -> Gateway {
         models: vec![Model {
             name: "small".to_owned(),
             targets: vec![target(0, "alpha-small"), target(1, "beta-small")],
+            on_untranslatable: OnUntranslatable::default(),
         }],
         keys,
         commons: Commons::default(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tollgate_core::config::deploy::{
     AccessLog, Credential, Deployment, Secret, Signing, Tls, Upstream,
 };
-use tollgate_core::config::{Dialect, Gateway, Model, Provider, Target};
+use tollgate_core::config::{Dialect, Gateway, Model, OnUntranslatable, Provider, Target};
 
 use super::*;
 
@@ -34,6 +34,7 @@ fn example() -> Checked {
             models: vec![Model {
                 name: "it's \"small\"".to_owned(),
                 targets: vec![target(0), target(1), target(2)],
+                on_untranslatable: OnUntranslatable::default(),
             }],
             ..Gateway::default()
         },

@@ -77,7 +77,7 @@ fn in_single_quotes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use tollgate_core::config::deploy::{AccessLog, Deployment};
-    use tollgate_core::config::{Gateway, Model};
+    use tollgate_core::config::{Gateway, Model, OnUntranslatable};
 
     use super::*;
 
@@ -85,6 +85,7 @@ mod tests {
         let model = |name: &str| Model {
             name: name.to_owned(),
             targets: Vec::new(),
+            on_untranslatable: OnUntranslatable::default(),
         };
         Checked {
             gateway: Gateway {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::Capability;
 pub use crate::dialect::Dialect;
+use crate::dialect::gaps::Policy;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
@@ -123,6 +124,39 @@ pub struct Model {
     pub name: String,
     /// In the order they are tried.
     pub targets: Vec<Target>,
+    /// What becomes of a request that a target cannot express.
+    #[serde(default)]
+    pub on_untranslatable: OnUntranslatable,
+}
+
+/// What becomes of a request that a target cannot express whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUntranslatable {
+    /// It is refused, and says what the first such target lacks.
+    Refuse,
+    /// The next target is asked; it is refused where none is left.
+    #[default]
+    SkipTarget,
+    /// It goes without what cannot be said, and that is recorded.
+    Drop,
+}
+
+impl OnUntranslatable {
+    /// What is done with a parameter that a target cannot express.
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::Drop => Policy::Drop,
+            Self::Refuse | Self::SkipTarget => Policy::Refuse,
+        }
+    }
+
+    /// As written in a configuration.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("refuse", Self::Refuse),
+        ("skip_target", Self::SkipTarget),
+        ("drop", Self::Drop),
+    ];
 }
 
 /// One deployment of a model.

@@ -13,6 +13,11 @@ pub trait Client: Sync {
     /// As written in a configuration.
     fn name(&self) -> &'static str;
 
+    /// The header in which its SDKs look for the name of a request, if it is not one that everybody sends.
+    fn id_header(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Understands the body of a request.
     fn read(&self, body: &[u8]) -> Result<Chat, Refusal>;
 
@@ -152,6 +157,16 @@ pub trait Provider: Sync {
         target: &Target<'_>,
         policy: Policy,
     ) -> Result<Written, Untranslatable>;
+
+    /// Writes a question about the order of documents; none where it has nothing of its own for that.
+    fn rerank(
+        &self,
+        _body: &[u8],
+        _target: &Target<'_>,
+        _policy: Policy,
+    ) -> Option<Result<Written, Refusal>> {
+        None
+    }
 
     /// Reads a streamed reply.
     fn reader(&self) -> Box<dyn Reader>;

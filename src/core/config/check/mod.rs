@@ -9,7 +9,7 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
-use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
+use super::{Dialect, Gateway, Model, OnUntranslatable, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
@@ -258,6 +258,10 @@ fn model(
     Some(Model {
         name: named.name.value.clone(),
         targets,
+        on_untranslatable: body
+            .value
+            .on_untranslatable
+            .value_or(OnUntranslatable::default()),
     })
 }
 

@@ -4,6 +4,7 @@ use super::super::node::Scalar;
 use super::super::reader::{Findings, Given, Section, section};
 use super::super::scalar::{Read, Wrong, dollars, text, tokens};
 use super::each;
+use crate::config::OnUntranslatable;
 use crate::units::{NanoUsd, Tokens};
 
 /// An entry of `models`
@@ -11,6 +12,8 @@ use crate::units::{NanoUsd, Tokens};
 pub struct Model {
     /// `targets`
     pub targets: Given<Vec<Given<Target>>>,
+    /// `on_untranslatable`
+    pub on_untranslatable: Given<OnUntranslatable>,
     /// `default_max_tokens`
     pub default_max_tokens: Given<Tokens>,
     /// `unpriced`
@@ -52,10 +55,23 @@ pub(super) fn model(fields: &mut Section<'_>, findings: &mut Findings) -> Model 
             |part, findings| section(part, target, findings),
             findings,
         ),
+        on_untranslatable: fields.single("on_untranslatable", on_untranslatable, findings),
         default_max_tokens: fields.single("default_max_tokens", tokens, findings),
         unpriced: fields.single("unpriced", unpriced, findings),
         unbounded_hold: fields.single("unbounded_hold", dollars, findings),
     }
+}
+
+fn on_untranslatable(scalar: &Scalar) -> Read<OnUntranslatable> {
+    let known = OnUntranslatable::NAMES;
+    let found = known.iter().find(|(name, _)| *name == scalar.text);
+    found.map(|(_, meant)| *meant).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        Wrong {
+            found: format!("{} is not a way to go on", scalar.shown()),
+            fix: format!("write one of `{}`", names.join("`, `")),
+        }
+    })
 }
 
 pub(super) fn unpriced(scalar: &Scalar) -> Read<Unpriced> {
