@@ -10,30 +10,34 @@ use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::tenancy::ChangedKeys;
 use tollgate_core::tenancy::KeyHash;
 use tollgate_wire::{MESSAGE_BYTES_MAX, digest, proto};
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Engine, Trouble};
 
-/// The calls as tonic knows them, of both sides.
+/// The calls as tonic knows them, of both sides; kept in git as the messages are, and for the same reason.
 #[allow(
     missing_docs,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
     unreachable_pub,
     unused_qualifications,
     reason = "written by tonic; what they mean stands in budget.proto"
 )]
-pub mod calls {
-    include!(concat!(env!("OUT_DIR"), "/tollgate.budget.v1.rs"));
-}
+#[rustfmt::skip]
+#[path = "rpc.rs"]
+pub mod calls;
 
+use calls::budget_client::BudgetClient;
 use calls::budget_server::{Budget, BudgetServer};
 
 /// Keys that may be looked up, and limits that may be asked for, in one call.
 const ASKED_MAX: usize = 1_024;
+/// Whoever wants to know whether the service answers waits so long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A connection on which nothing comes back is closed after this, and whoever is behind it connects again.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
@@ -58,6 +62,22 @@ pub fn bind(address: SocketAddr) -> Result<TcpIncoming, String> {
     let incoming = incoming
         .map_err(|error| format!("the budget service cannot listen on {address}: {error}"))?;
     Ok(incoming.with_nodelay(Some(true)))
+}
+
+/// Whether a budget service answers there.
+pub async fn answers(address: SocketAddr) -> bool {
+    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
+        return false;
+    };
+    let endpoint = endpoint
+        .connect_timeout(ANSWER_WITHIN)
+        .timeout(ANSWER_WITHIN);
+    let Ok(channel) = endpoint.connect().await else {
+        return false;
+    };
+    let since = u64::MAX;
+    let mut client = BudgetClient::new(channel);
+    client.watch(proto::WatchRequest { since }).await.is_ok()
 }
 
 struct Calls {

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, prices, render, up};
+use tollgate::command::{
+    accounts, budget_service, budgets, check, explain, fake, keys, prices, render, spend, switch,
+    tenants, up,
+};
+use tollgate_core::tenancy::Level;
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -18,9 +22,22 @@ struct Cli {
 enum Command {
     Up(up::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Render(render::Args),
     Fake(fake::Args),
     Prices(prices::Args),
+    BudgetService(budget_service::Args),
+    Keys(keys::Args),
+    /// Organisations, while everything runs.
+    Orgs(tenants::Args),
+    /// Teams, while everything runs.
+    Teams(tenants::Args),
+    /// Users, while everything runs.
+    Users(tenants::Args),
+    Budgets(budgets::Args),
+    Accounts(accounts::Args),
+    Spend(spend::Args),
+    Switch(switch::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -35,9 +52,19 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::BudgetService(args) => budget_service::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Orgs(args) => tenants::run(Level::Org, &args),
+        Command::Teams(args) => tenants::run(Level::Team, &args),
+        Command::Users(args) => tenants::run(Level::User, &args),
+        Command::Budgets(args) => budgets::run(&args),
+        Command::Accounts(args) => accounts::run(&args),
+        Command::Spend(args) => spend::run(&args),
+        Command::Switch(args) => switch::run(&args),
         Command::ExecWithParent {
             parent,
             program,

@@ -9,11 +9,14 @@ use std::rc::Rc;
 
 use divan::{Bencher, black_box};
 use tollgate_core::attempt::{Attempt, Follows};
+use tollgate_core::callers::Callers;
 use tollgate_core::config::{self, Gateway, Plugin};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head::Head;
+use tollgate_core::money::wanted::NoStandings;
 use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::routing::Weather;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
 
@@ -39,6 +42,74 @@ const WORD: &[u8] = b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.
 
 fn main() {
     divan::main();
+}
+
+/// What a worker keeps from request to request.
+struct Worker {
+    config: Rc<Gateway>,
+    callers: Callers,
+    counter: Counter,
+    weather: Weather,
+}
+
+impl Worker {
+    fn new(keys: usize, models: usize, dialect: &str) -> Self {
+        let config = config(keys, models, dialect);
+        Self {
+            callers: Callers::new(Rc::clone(&config)),
+            counter: Counter::new(),
+            weather: Weather::default(),
+            config,
+        }
+    }
+
+    fn heard(&mut self) -> Admission {
+        let commons = Rc::new(self.config.commons.clone());
+        let mut admission = Admission::new(Rc::clone(&self.config), commons);
+        admission.on(Input::Head {
+            head: Head(HEAD),
+            now: Timestamp(1_800_000_000_000_000_000),
+            callers: &mut self.callers,
+        });
+        admission
+    }
+
+    fn decided(&mut self, mut admission: Admission, body: Vec<u8>) -> Option<Step> {
+        let (counter, standings) = (&mut self.counter, &NoStandings);
+        admission.on(Input::Body {
+            body,
+            counter,
+            standings,
+            weather: &mut self.weather,
+        })
+    }
+
+    fn admitted(&mut self, body: Vec<u8>) -> Exchange {
+        let admission = self.heard();
+        match self.decided(admission, body) {
+            Some(Step::Forward(exchange)) => *exchange,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// From the head of the request to its record.
+    fn whole(&mut self, body: Vec<u8>) -> String {
+        let mut exchange = self.admitted(body);
+        let mut attempt = sent(&mut exchange);
+        attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More, Timestamp(2));
+        attempt.reply_body(&mut exchange, REPLY, Follows::Nothing, Timestamp(2));
+        let status = reply_head(&mut exchange, Timestamp(3)).unwrap();
+        let ended = Ended {
+            now: Timestamp(1_800_000_000_100_000_000),
+            status,
+            code: None,
+            broken_by: BrokenBy::Nobody,
+            detail: "",
+        };
+        let (record, samples) = record::of_forwarded(&exchange, ended);
+        black_box(samples);
+        record.line()
+    }
 }
 
 fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
@@ -84,19 +155,6 @@ fn body(bytes: usize, stream: bool) -> Vec<u8> {
         .into_bytes()
 }
 
-fn admitted(config: &Rc<Gateway>, counter: &mut Counter, body: Vec<u8>) -> Exchange {
-    let mut admission = Admission::new(Rc::clone(config));
-    let now = Timestamp(1_800_000_000_000_000_000);
-    admission.on(Input::Head {
-        head: Head(HEAD),
-        now,
-    });
-    match admission.on(Input::Body { body, counter }) {
-        Some(Step::Forward(exchange)) => *exchange,
-        other => panic!("{other:?}"),
-    }
-}
-
 fn sent(exchange: &mut Exchange) -> Attempt {
     let place = config::Attempt::Cluster {
         provider: "alpha".to_owned(),
@@ -109,70 +167,48 @@ fn sent(exchange: &mut Exchange) -> Attempt {
     attempt
 }
 
-/// From the head of the request to its record.
-fn whole(config: &Rc<Gateway>, counter: &mut Counter, body: Vec<u8>) -> String {
-    let mut exchange = admitted(config, counter, body);
-    let mut attempt = sent(&mut exchange);
-    attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More);
-    attempt.reply_body(&mut exchange, REPLY, Follows::Nothing, Timestamp(2));
-    let status = reply_head(&mut exchange, Timestamp(3)).unwrap();
-    let ended = Ended {
-        now: Timestamp(1_800_000_000_100_000_000),
-        status,
-        code: None,
-        broken_by: BrokenBy::Nobody,
-        detail: "",
-    };
-    let (record, samples) = record::of_forwarded(&exchange, ended);
-    black_box(samples);
-    record.line()
-}
-
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_whole(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (config, mut counter) = (config(10, 10, "openai"), Counter::new());
-    let body = body(bytes, false);
-    bencher.bench_local(|| whole(&config, &mut counter, body.clone()));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_admitted(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (config, mut counter) = (config(10, 10, "openai"), Counter::new());
-    let body = body(bytes, false);
-    bencher.bench_local(|| admitted(&config, &mut counter, body.clone()));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 /// Callers and models that are not asked for cost nothing.
 #[divan::bench(args = [(10, 10), (10_000, 1_000)])]
 fn request_among(bencher: Bencher<'_, '_>, (keys, models): (usize, usize)) {
-    let (config, mut counter) = (config(keys, models, "openai"), Counter::new());
-    let body = body(1_024, false);
-    bencher.bench_local(|| whole(&config, &mut counter, body.clone()));
+    let (mut worker, body) = (Worker::new(keys, models, "openai"), body(1_024, false));
+    bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = ["openai", "anthropic", "gemini", "cohere"])]
 fn request_admitted_for(bencher: Bencher<'_, '_>, dialect: &str) {
-    let (config, mut counter) = (config(10, 10, dialect), Counter::new());
-    let body = body(1_024, false);
-    bencher.bench_local(|| admitted(&config, &mut counter, body.clone()));
+    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, false));
+    bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 #[divan::bench]
 fn event_of_a_stream(bencher: Bencher<'_, '_>) {
-    let mut exchange = admitted(
-        &config(10, 10, "openai"),
-        &mut Counter::new(),
-        body(60, true),
-    );
+    let mut exchange = Worker::new(10, 10, "openai").admitted(body(60, true));
     let mut attempt = sent(&mut exchange);
-    attempt.reply_head(&mut exchange, Head(EVENTS_HEAD), Follows::More);
+    attempt.reply_head(
+        &mut exchange,
+        Head(EVENTS_HEAD),
+        Follows::More,
+        Timestamp(2),
+    );
     bencher.bench_local(|| attempt.reply_body(&mut exchange, WORD, Follows::More, Timestamp(2)));
 }
 
-/// The dearest bodies that a stranger can send, with or without an answer: 8 MB, all of it read.
+/// The dearest bodies that a stranger can send: 8 MB, read or refused.
 #[divan::bench(args = ["text", "values", "escapes", "refused"], sample_count = 10)]
 fn request_of_a_stranger(bencher: Bencher<'_, '_>, what: &str) {
-    let (config, mut counter) = (config(10, 10, "openai"), Counter::new());
+    let mut worker = Worker::new(10, 10, "openai");
     let content = match what {
         "text" => format!("\"{}\"", "qxz ".repeat(2_090_000)),
         "values" => format!(
@@ -185,17 +221,8 @@ fn request_of_a_stranger(bencher: Bencher<'_, '_>, what: &str) {
     };
     let body =
         format!(r#"{{"model":"model-7","messages":[{{"role":"user","content":{content}}}]}}"#);
-    bencher
-        .with_inputs(|| {
-            let mut admission = Admission::new(Rc::clone(&config));
-            admission.on(Input::Head {
-                head: Head(HEAD),
-                now: Timestamp(7),
-            });
-            (admission, body.clone().into_bytes())
-        })
-        .bench_local_values(|(mut admission, body)| {
-            let counter = &mut counter;
-            admission.on(Input::Body { body, counter })
-        });
+    bencher.bench_local(|| {
+        let admission = worker.heard();
+        worker.decided(admission, body.clone().into_bytes())
+    });
 }

@@ -48,7 +48,7 @@ pub fn used(exchange: &Exchange) -> (Usage, UsageSource) {
         return (usage, UsageSource::Provider);
     }
     let countable = match exchange.endpoint.metered {
-        Metered::ByUsage | Metered::ByCount => progress.first_token.is_some(),
+        Metered::ByUsage | Metered::ByCount | Metered::Spoken => progress.first_token.is_some(),
         Metered::PerRequest | Metered::Nothing => false,
     };
     if !countable {
@@ -96,6 +96,8 @@ fn of_failed(exchange: &Exchange, tried: &Tried) -> NanoUsd {
             | Failure::RateLimited
             | Failure::Status
             | Failure::ErrorInReply
+            | Failure::ContextWindow
+            | Failure::ContentPolicy
             | Failure::Credential => false,
             Failure::Timeout | Failure::NoFirstToken | Failure::Unreadable | Failure::MidStream => {
                 true
@@ -114,15 +116,17 @@ fn of_last(exchange: &Exchange, tried: &Tried, broken_by: BrokenBy) -> Option<(N
     let reserved = (reserved(exchange, tried), Basis::Reserved);
     let (usage, source) = used(exchange);
     let is_hard = exchange.cover.is_hard();
-    match (exchange.endpoint.metered, source) {
-        (Metered::Nothing, _) => return Some((NanoUsd::ZERO, Basis::Nothing)),
+    let metered = exchange.endpoint.metered;
+    if metered == Metered::Nothing {
+        return Some((NanoUsd::ZERO, Basis::Nothing));
+    }
+    let accepted = matches!(tried.end, End::Accepted { .. });
+    if accepted && source != UsageSource::Provider && !is_hard {
+        let (target, _) = exchange.target(tried.number)?;
         // What nobody has counted costs nobody knows what, not nothing.
-        (Metered::PerRequest, UsageSource::None)
-            if !is_hard && matches!(tried.end, End::Accepted { .. }) =>
-        {
+        if !metered.is_known_by(target.price.as_ref()?) {
             return None;
         }
-        (Metered::PerRequest | Metered::ByUsage | Metered::ByCount, _) => {}
     }
     let left = broken_by == BrokenBy::Caller;
     let streamed = exchange.request.reply != Reply::Whole;
@@ -171,7 +175,8 @@ fn with_margin(exchange: &Exchange, seen: Usage, margin: u64) -> Usage {
 
 fn cost(exchange: &Exchange, tried: &Tried, usage: &Usage) -> Option<NanoUsd> {
     let (target, _) = exchange.target(tried.number)?;
-    target.price.as_ref()?.cost(usage, 1).ok()
+    let requests = exchange.endpoint.metered.requests(&exchange.request.wishes);
+    target.price.as_ref()?.cost(usage, requests).ok()
 }
 
 fn reserved(exchange: &Exchange, tried: &Tried) -> NanoUsd {

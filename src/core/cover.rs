@@ -16,8 +16,6 @@ pub struct Cover {
     pub hold: Hold,
     /// How much, for each purse.
     pub held: NanoUsd,
-    /// Served without cover while the budget service was away: what may be owed.
-    pub owed: NanoUsd,
     /// The durable opening of this request, under `strict_records`.
     pub opened: bool,
 }
@@ -44,9 +42,8 @@ impl Cover {
             return Ok(None);
         }
         let need = spent.plus(most)?;
-        let covered = self.held.plus(self.owed)?;
         Ok(need
-            .minus(covered)
+            .minus(self.held)
             .ok()
             .filter(|missing| *missing > NanoUsd::ZERO)
             .map(|amount| Wanted {
@@ -60,11 +57,6 @@ impl Cover {
     pub fn add(&mut self, hold: Hold, amount: NanoUsd) {
         self.hold.join(hold);
         self.held = NanoUsd(self.held.0.saturating_add(amount.0));
-    }
-
-    /// It is owed.
-    pub fn owe(&mut self, amount: NanoUsd) {
-        self.owed = NanoUsd(self.owed.0.saturating_add(amount.0));
     }
 
     /// Less is enough: what is to be released.

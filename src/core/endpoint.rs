@@ -7,6 +7,8 @@ use crate::dialect::completions::Completions;
 use crate::dialect::openai::ChatCompletions;
 use crate::dialect::responses::Responses;
 use crate::dialect::speak::Client;
+use crate::price::Price;
+use crate::request::Wishes;
 
 /// A path that is understood.
 pub struct Endpoint {
@@ -82,10 +84,32 @@ pub enum Metered {
     ByUsage,
     /// Providers say nothing or count in another unit: the tokens of the text that was sent are what it used.
     ByCount,
-    /// Not every provider says so, and there is no text to count: without figures it is one request, at no known price.
+    /// The same, but what comes back is sound: without figures nobody knows how much of it there was.
+    Spoken,
+    /// Not every provider says so, and there is no text to count: without figures only a price for each request, or
+    /// for each of the pictures that are asked for, is known.
     PerRequest,
     /// It is answered here, and costs nothing.
     Nothing,
+}
+
+impl Metered {
+    /// Whether the price of a request follows, and is bounded before it, without the provider's figures.
+    pub fn is_known_by(self, price: &Price) -> bool {
+        match self {
+            Self::ByUsage | Self::ByCount | Self::Nothing => true,
+            Self::Spoken => !price.charges_answers(),
+            Self::PerRequest => !price.charges_answers() && !price.charges_prompts(),
+        }
+    }
+
+    /// How often a price for each request is charged.
+    pub fn requests(self, wishes: &Wishes) -> u64 {
+        match self {
+            Self::PerRequest => wishes.choices,
+            Self::ByUsage | Self::ByCount | Self::Spoken | Self::Nothing => 1,
+        }
+    }
 }
 
 /// Whether an endpoint can answer as a stream.
@@ -224,7 +248,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v1/audio/speech",
         "/audio/speech",
         Form::Json,
-        Metered::ByCount,
+        Metered::Spoken,
     ),
     streaming(passing(
         "/v1/audio/transcriptions",

@@ -4,29 +4,25 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway, Key, OnUntranslatable, Purse, Target};
+use crate::config::{Commons, Gateway, Key, Purse};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::anthropic::Messages;
-use crate::dialect::chat::Chat;
-use crate::dialect::gaps::Policy;
 use crate::dialect::speak::Client;
-use crate::endpoint::{
-    self, Answers, Endpoint, Form, Kind, Metered, NoEndpoint, Others, Streams, client_of,
-};
-use crate::handoff::{
-    BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
-};
+use crate::endpoint::{self, Endpoint, Form, Kind, Metered, NoEndpoint, client_of};
+use crate::handoff::{End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::multipart::{self, Scanner};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, Cap, Request, UsageOption};
-use crate::tokens::{Count, Counter, Family, How, count_chat};
+use crate::routing::Weather;
+use crate::routing::explanation::Because;
+use crate::routing::wishes::Wishes;
+use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
-use crate::units::{Timestamp, Tokens};
+use crate::units::Timestamp;
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -55,13 +51,13 @@ pub enum Input<'a> {
         counter: &'a mut Counter,
         /// How the budgets stand, as far as this worker has heard.
         standings: &'a dyn Standings,
+        /// How the providers are, as far as this worker has heard.
+        weather: &'a mut Weather,
     },
     /// Fields behind the body.
     Trailers,
     /// All that was wanted is held.
     Held(Hold),
-    /// It is not held, and the service is away; the purses allow it for now.
-    Owed,
     /// It is not held.
     Uncovered {
         /// Why.
@@ -87,9 +83,14 @@ pub enum Step {
 }
 
 mod bounds;
+mod content;
+mod last;
+mod plan;
 mod told;
 
 use bounds::Bounds;
+use content::Content;
+use plan::Question;
 
 /// One request until it is forwarded or answered.
 pub struct Admission {
@@ -133,37 +134,7 @@ enum State {
 struct Expected {
     caller: Rc<Caller>,
     endpoint: &'static Endpoint,
-}
-
-/// The body of a request.
-enum Question {
-    Object(Vec<u8>),
-    /// Of a form only the fields that are read here are known: it stays in Envoy.
-    Form(multipart::Form),
-}
-
-impl Question {
-    /// As far as it is here.
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Object(body) => body,
-            Self::Form(_) => &[],
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Object(body) => body.len(),
-            Self::Form(form) => form.bytes,
-        }
-    }
-
-    fn keep(self) -> Body {
-        match self {
-            Self::Object(body) if body.len() <= BODY_KEPT_BYTES_MAX => Body::Kept(body),
-            Self::Object(_) | Self::Form(_) => Body::InEnvoy { bytes: self.len() },
-        }
-    }
+    wishes: Wishes,
 }
 
 impl Admission {
@@ -211,11 +182,13 @@ impl Admission {
                     body,
                     counter,
                     standings,
+                    weather,
                 },
             ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 self.bounded(bytes).and_then(|()| {
-                    self.admit(&expected, Question::Object(body), counter, standings)
+                    let content = Content::Object(body);
+                    self.admit(&expected, content, counter, (standings, weather))
                 })
             }
             (State::ExpectForm(expected, scanner), input) => {
@@ -224,10 +197,6 @@ impl Admission {
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
                 exchange.cover.add(hold, wanted.amount);
-                Ok(Step::Forward(exchange))
-            }
-            (State::ExpectMoney(mut exchange, wanted), Input::Owed) => {
-                exchange.cover.owed = wanted.amount;
                 Ok(Step::Forward(exchange))
             }
             (State::ExpectMoney(exchange, wanted), Input::Uncovered { why, now }) => {
@@ -241,16 +210,11 @@ impl Admission {
                 | Input::Body { .. }
                 | Input::Trailers
                 | Input::Held(_)
-                | Input::Owed
                 | Input::Uncovered { .. },
             )
             | (
                 State::ExpectBody(_),
-                Input::Head { .. }
-                | Input::Piece(_)
-                | Input::Held(_)
-                | Input::Owed
-                | Input::Uncovered { .. },
+                Input::Head { .. } | Input::Piece(_) | Input::Held(_) | Input::Uncovered { .. },
             )
             | (
                 State::ExpectMoney(..),
@@ -274,14 +238,18 @@ impl Admission {
             Input::BodyGrows { bytes } => self.bounded(bytes)?,
             Input::Piece(bytes) => scanner.feed(bytes)?,
             Input::Body {
-                counter, standings, ..
+                counter,
+                standings,
+                weather,
+                ..
             } => {
                 let form = scanner.finish()?;
                 self.bounded(u64::try_from(form.bytes).unwrap_or(u64::MAX))?;
-                return self.admit(&expected, Question::Form(form), counter, standings);
+                let content = Content::Form(form);
+                return self.admit(&expected, content, counter, (standings, weather));
             }
             Input::Trailers => return Err(Refusal::trailers()),
-            Input::Head { .. } | Input::Held(_) | Input::Owed | Input::Uncovered { .. } => {
+            Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. } => {
                 return Err(Refusal::internal("the request came out of order"));
             }
         }
@@ -350,7 +318,11 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let expected = Expected { caller, endpoint };
+        let expected = Expected {
+            caller,
+            endpoint,
+            wishes: Wishes::read(head, &self.config.policy_headers()),
+        };
         self.state = match endpoint.form {
             Form::Json => State::ExpectBody(expected),
             Form::Multipart => {
@@ -373,16 +345,14 @@ impl Admission {
     fn admit(
         &mut self,
         expected: &Expected,
-        question: Question,
+        content: Content,
         counter: &mut Counter,
-        standings: &dyn Standings,
+        (standings, weather): (&dyn Standings, &mut Weather),
     ) -> Result<Step, Refusal> {
-        let Expected { caller, endpoint } = expected;
-        let (streams, usage) = reading(endpoint);
-        let request = match &question {
-            Question::Object(body) => request::parse(body, streams, usage)?,
-            Question::Form(form) => Request::of_form(form, streams),
-        };
+        let Expected {
+            caller, endpoint, ..
+        } = expected;
+        let request = content.read(endpoint)?;
         let asked = self.model(&request.model)?;
         self.known.model = Some(asked);
         if !allowed(caller, &request.model) {
@@ -390,24 +360,33 @@ impl Admission {
         }
         let purses = self.purses((&caller.key, endpoint), &request.model);
         let cheaper = cover::downgrade(&purses, standings);
-        let model = cheaper.and_then(|name| self.model(name).ok());
-        let model = model.unwrap_or(asked);
-        let prompt = match &question {
-            Question::Object(body) => self.count(model, body, counter),
-            Question::Form(_) => NO_TEXT,
+        let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
+        let counted_as = downgraded_to.unwrap_or(asked);
+        let prompt = match &content {
+            Content::Object(body) => self.count(counted_as, body, counter),
+            Content::Form(_) => content::NO_TEXT,
         };
-        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, question.len(), &purses);
-        let (path, chain) = match endpoint.kind {
-            Kind::Forwarded { path, .. } => {
-                (path, self.plan(endpoint, model, question.bytes(), &bounds)?)
-            }
+        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, content.len(), &purses);
+        let question = Question {
+            expected,
+            request: &request,
+            prompt: &prompt,
+            asked,
+            downgraded_to,
+            counted_as,
+            body: content.bytes(),
+        };
+        let (path, (chain, explanation)) = match endpoint.kind {
+            Kind::Forwarded { path, .. } => (path, self.plan(&question, &bounds, weather)?),
             // Whoever counts for us does it where callers look for it.
-            Kind::CountTokens | Kind::ListModels => (endpoint.path, self.counters(model, &bounds)?),
+            Kind::CountTokens | Kind::ListModels => {
+                (endpoint.path, self.counters(&question, &bounds)?)
+            }
         };
         if chain.is_empty() {
             return Ok(Step::Answer(told::counted(&prompt)));
         }
-        let body = question.keep();
+        let body = content.keep();
         let warning = cover::warning(&purses, standings);
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
@@ -415,8 +394,8 @@ impl Admission {
             endpoint,
             path,
             request,
-            model,
-            downgraded: model != asked,
+            model: explanation.model,
+            downgraded: explanation.because == Because::Budget,
             chain,
             body,
             prompt,
@@ -431,6 +410,9 @@ impl Admission {
             },
             warning,
             refused: None,
+            explanation,
+            timeout_ms: expected.wishes.timeout_ms,
+            told: Told::default(),
         });
         match exchange.missing(0)? {
             Some(wanted) => {
@@ -471,122 +453,6 @@ impl Admission {
         let family = Family::of(target.map_or("", |target| &target.model));
         count_chat(counter, family, body, self.known.started.0)
     }
-
-    /// Who counts tokens better than we do: whoever understands the question, if that is who will answer.
-    fn counters(&self, model: usize, bounds: &Bounds) -> Result<Vec<Planned>, Refusal> {
-        let model = self.config.models.get(model);
-        let Some(target) = model.and_then(|model| model.targets.first()) else {
-            return Ok(Vec::new());
-        };
-        let provider = self.config.providers.get(target.provider);
-        let understands = provider.map(|provider| provider.dialect.provider().understands());
-        if understands != Some(Messages.name()) {
-            return Ok(Vec::new());
-        }
-        let family = Family::of(&target.model);
-        let planned = bounds.planned(0, target, family, (Way::Passes, None))?;
-        Ok(vec![planned])
-    }
-
-    /// Who may be asked, in order. A target that cannot express the request is passed over, unless the model says
-    /// otherwise; if none can, the first of them says why.
-    fn plan(
-        &self,
-        endpoint: &Endpoint,
-        model: usize,
-        body: &[u8],
-        bounds: &Bounds,
-    ) -> Result<Vec<Planned>, Refusal> {
-        let model = self.config.models.get(model);
-        let targets = model.map(|model| &model.targets);
-        let wish = model
-            .map(|model| model.on_untranslatable)
-            .unwrap_or_default();
-        let first = targets.and_then(|targets| targets.first());
-        let family = Family::of(first.map_or("", |target| &target.model));
-        let mut chat = None;
-        let mut chain = Vec::new();
-        let mut why = None;
-        for (position, target) in targets.into_iter().flatten().enumerate() {
-            let planned = self
-                .way((endpoint, wish.policy()), target, body, bounds, &mut chat)
-                .and_then(|way| bounds.planned(position, target, family, way));
-            match planned {
-                Ok(planned) => chain.push(planned),
-                Err(refusal) if wish == OnUntranslatable::Refuse => return Err(refusal),
-                Err(refusal) => why = why.or(Some(refusal)),
-            }
-        }
-        match why {
-            Some(refusal) if chain.is_empty() => Err(refusal),
-            _ => Ok(chain),
-        }
-    }
-
-    fn way(
-        &self,
-        (endpoint, policy): (&Endpoint, Policy),
-        target: &Target,
-        body: &[u8],
-        bounds: &Bounds,
-        chat: &mut Option<Chat>,
-    ) -> Result<(Way, Option<Cap>), Refusal> {
-        let Kind::Forwarded { native, others, .. } = endpoint.kind else {
-            return Err(Refusal::internal("this is answered here"));
-        };
-        let provider = self.config.providers.get(target.provider);
-        let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
-        let dialect = provider.dialect.provider();
-        if !native.is_empty() && dialect.understands() == native {
-            let field = dialect.cap_field(endpoint.path);
-            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
-            return Ok((Way::Passes, cap));
-        }
-        let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
-        match others {
-            Others::Translated => {}
-            Others::Never => return Err(nothing_like_it()),
-            Others::Reranked => {
-                let written = dialect.rerank(body, &provider.asked_for(target), policy);
-                let written = written.ok_or_else(nothing_like_it)??;
-                return Ok((Way::Translated(written), None));
-            }
-        }
-        let chat = match chat {
-            Some(chat) => chat,
-            None => chat.insert(endpoint.client.read(body)?),
-        };
-        let written_by_caller = chat.output_max;
-        if let Some(cap) = bounds.cap(target) {
-            chat.output_max = Some(cap.0);
-        }
-        let written = dialect.write(chat, &provider.asked_for(target), policy);
-        chat.output_max = written_by_caller;
-        written
-            .map(|written| (Way::Translated(written), None))
-            .map_err(|untranslatable| untranslatable.refusal())
-    }
-}
-
-/// A form has no text that is read here.
-const NO_TEXT: Count = Count {
-    tokens: Tokens(0),
-    at_most: Tokens(0),
-    how: How::Estimated,
-};
-
-/// Whether an endpoint streams, and how the figures of its streams are asked for.
-fn reading(endpoint: &Endpoint) -> (Streams, UsageOption) {
-    match endpoint.kind {
-        Kind::Forwarded {
-            streams,
-            native: "openai",
-            answers: Answers::Words,
-            ..
-        } => (streams, UsageOption::StreamOptions),
-        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
-        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
-    }
 }
 
 fn allowed(caller: &Caller, model: &str) -> bool {
@@ -597,15 +463,22 @@ fn allowed(caller: &Caller, model: &str) -> bool {
 /// More tags than this are not heard.
 const TAGS_MAX: usize = 8;
 
+/// Where a caller says what its request is for: our own words, and those of another gateway.
+const TAG_HEADERS: [&str; 3] = ["x-tollgate-tags", "x-tollgate-feature", "x-litellm-tags"];
+
 /// What a caller says its request is for: `x-tollgate-tags: chat, nightly`.
 fn tags(head: Head<'_>) -> Vec<String> {
-    let written = head.text("x-tollgate-tags").unwrap_or_default();
+    let written = TAG_HEADERS.iter().filter_map(|name| head.text(name));
     let plain = |tag: &&str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
         !tag.is_empty() && tag.len() <= 64 && tag.bytes().all(fits)
     };
     let mut tags: Vec<String> = Vec::new();
-    for tag in written.split(',').map(str::trim).filter(plain) {
+    for tag in written
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(plain)
+    {
         if tags.len() < TAGS_MAX && !tags.iter().any(|known| known == tag) {
             tags.push(tag.to_owned());
         }
@@ -654,10 +527,12 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
     };
     match &tried.end {
         End::Accepted { status } => Ok(*status),
-        // Our own count does as well as none.
-        End::Failed(_) | End::Pending if exchange.endpoint.kind == Kind::CountTokens => {
-            Err(told::counted(&exchange.prompt))
-        }
+        // Our own count does better than none; and not all who speak Anthropic's dialect count.
+        End::Failed(_)
+        | End::Pending
+        | End::Refused {
+            status: 404 | 405, ..
+        } if exchange.endpoint.kind == Kind::CountTokens => Err(told::counted(&exchange.prompt)),
         End::Refused { status, body } if !body.is_empty() => Err(Answer {
             status: *status,
             headers: Vec::new(),
@@ -672,6 +547,15 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
         End::Pending => told(&Refusal::no_answer(
             502,
             "provider_unreachable",
+            &exchange.story(),
+        )),
+        End::Failed(Failed {
+            why: Failure::ContextWindow | Failure::ContentPolicy,
+            status,
+            ..
+        }) => told(&Refusal::no_answer(
+            *status,
+            "provider_refused",
             &exchange.story(),
         )),
         End::Failed(failed) if failed.why == Failure::Credential => {
@@ -691,6 +575,11 @@ fn gateway_status(provider: u16) -> u16 {
 }
 
 fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
+    let model = exchange.config.models.get(exchange.explanation.asked);
+    if let Some(words) = model.and_then(|model| model.routing.last_resort.as_deref()) {
+        let client = exchange.endpoint.client;
+        return last::resort(client, exchange.asked(), exchange.request.reply, words);
+    }
     let (status, code) = match failed.why {
         Failure::Connection => (503, "provider_unreachable"),
         Failure::Timeout => (504, "provider_timeout"),
@@ -700,6 +589,8 @@ fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
         | Failure::NoFirstToken
         | Failure::Unreadable
         | Failure::MidStream
+        | Failure::ContextWindow
+        | Failure::ContentPolicy
         | Failure::Credential => (502, "provider_error"),
     };
     let mut answer = answer(

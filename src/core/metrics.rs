@@ -21,6 +21,10 @@ pub enum Metric {
     Fallbacks,
     /// Answers whose price is not known.
     Unpriced,
+    /// Breakers that opened or closed.
+    Breakers,
+    /// Requests whose fallback failed too.
+    Cascades,
 }
 
 /// How Envoy keeps it.
@@ -43,6 +47,8 @@ impl Metric {
             Self::FirstToken => "tollgate_time_to_first_token_ms",
             Self::Fallbacks => "tollgate_fallbacks_total",
             Self::Unpriced => "tollgate_unpriced_total",
+            Self::Breakers => "tollgate_breaker_turns_total",
+            Self::Cascades => "tollgate_fallback_cascades_total",
         }
     }
 
@@ -50,9 +56,13 @@ impl Metric {
     pub fn kind(self) -> Kind {
         match self {
             Self::Duration | Self::FirstToken => Kind::Histogram,
-            Self::Requests | Self::Tokens | Self::Cost | Self::Fallbacks | Self::Unpriced => {
-                Kind::Counter
-            }
+            Self::Requests
+            | Self::Tokens
+            | Self::Cost
+            | Self::Fallbacks
+            | Self::Unpriced
+            | Self::Breakers
+            | Self::Cascades => Kind::Counter,
         }
     }
 }
@@ -178,7 +188,12 @@ impl Labels {
                 push(&mut name, "team", team);
                 push(&mut name, "user", user);
             }
-            Metric::Duration | Metric::FirstToken | Metric::Fallbacks | Metric::Unpriced => {}
+            Metric::Duration
+            | Metric::FirstToken
+            | Metric::Fallbacks
+            | Metric::Unpriced
+            | Metric::Breakers
+            | Metric::Cascades => {}
         }
         if series.status > 0 {
             push(&mut name, "status", &series.status.to_string());

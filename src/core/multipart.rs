@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::refusal::Refusal;
+use crate::request::CHOICES_MAX;
 
 /// As many parts a form may have.
 const PARTS_MAX: u32 = 1_000;
@@ -23,6 +24,8 @@ pub struct Form {
     pub place: Range<usize>,
     /// Whether the answer is to come as events.
     pub stream: bool,
+    /// `n`: how many answers are asked for.
+    pub count: u64,
     /// Of all of it.
     pub bytes: usize,
 }
@@ -40,6 +43,7 @@ pub struct Scanner {
     parts: u32,
     model: Option<(String, Range<usize>)>,
     stream: Option<String>,
+    count: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ enum State {
 enum Field {
     Model,
     Stream,
+    Count,
     /// A file, or a field that only the provider reads.
     Other,
 }
@@ -136,6 +141,7 @@ impl Scanner {
             parts: 0,
             model: None,
             stream: None,
+            count: None,
         }
     }
 
@@ -166,10 +172,19 @@ impl Scanner {
             Some("true" | "True" | "1") => true,
             Some(_) => return Err(Refusal::invalid_type("stream", "true or false")),
         };
+        let count = match self.count.as_deref() {
+            None | Some("") => 1,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|count| (1..=CHOICES_MAX).contains(count))
+                .ok_or_else(|| Refusal::invalid_type("n", "a small whole number"))?,
+        };
         Ok(Form {
             model,
             place,
             stream,
+            count,
             bytes: self.at.saturating_add(self.held.len()),
         })
     }
@@ -232,6 +247,7 @@ impl Scanner {
         let twice = match field {
             Field::Model => self.model.is_some(),
             Field::Stream => self.stream.is_some(),
+            Field::Count => self.count.is_some(),
             Field::Other => false,
         };
         if twice {
@@ -249,12 +265,12 @@ impl Scanner {
             let kept = length.saturating_add(1);
             match field {
                 Field::Other => self.consume(self.held.len().saturating_sub(kept)),
-                Field::Model | Field::Stream
+                Field::Model | Field::Stream | Field::Count
                     if self.held.len() > VALUE_BYTES_MAX.saturating_add(kept) =>
                 {
                     return Err("a field is longer than is read here");
                 }
-                Field::Model | Field::Stream => {}
+                Field::Model | Field::Stream | Field::Count => {}
             }
             return Ok(Found::Nothing);
         };
@@ -272,6 +288,7 @@ impl Scanner {
         match field {
             Field::Model => self.model = Some((text()?, place)),
             Field::Stream => self.stream = Some(text()?),
+            Field::Count => self.count = Some(text()?),
             Field::Other => {}
         }
         self.consume(found.saturating_add(length));
@@ -330,6 +347,7 @@ fn field(head: &[u8]) -> Result<Field, &'static str> {
     let field = match *name {
         "model" => Field::Model,
         "stream" => Field::Stream,
+        "n" => Field::Count,
         _ => return Ok(Field::Other),
     };
     let is_file = parameters

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::bill::{Basis, bill, used};
 use crate::callers::Caller;
-use crate::config::Gateway;
+use crate::config::{Explains, Gateway};
 use crate::dialect::event::Suspect;
 use crate::gateway::Known;
 pub use crate::handoff::BrokenBy;
 use crate::handoff::{End, Ending, Exchange, Failure, Way};
 use crate::metrics::{Metric, Sample, Series, Who};
 use crate::request::Reply;
-use crate::units::{NanoUsd, Timestamp};
+use crate::units::{NanoUsd, Timestamp, civil};
 use crate::usage::{Usage, UsageSource};
 
 /// How a request ended, seen from outside.
@@ -64,6 +64,12 @@ pub struct Record<'a> {
     dropped: Vec<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     routed: &'static str,
+    /// What its model is an experiment of.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    experiment: &'a str,
+    /// Why, with all candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,8 +189,13 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         } else if exchange.attempts.len() > 1 {
             "fallback"
         } else {
-            "first_in_order"
+            exchange.explanation.reason()
         },
+        experiment: exchange
+            .model()
+            .map_or("", |model| &model.routing.experiment),
+        route: (exchange.config.telemetry.explain != Explains::Never)
+            .then(|| exchange.explanation.json(&exchange.config)),
         tokens: accepted.then_some(usage),
         usage_source: accepted.then_some(source),
         usage_suspect: exchange.progress.suspect.map(Suspect::name),
@@ -325,6 +336,10 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
             1,
         );
     }
+    // The fallback failed too.
+    if exchange.attempts.len() > 2 {
+        add(of_all(Metric::Cascades), 1);
+    }
     samples
 }
 
@@ -359,34 +374,6 @@ fn push_digits(text: &mut String, value: u64, digits: u32) {
             .and_then(|digit| u32::try_from(digit.checked_rem(10)?).ok());
         text.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
     }
-}
-
-/// Year, month and day of a day since 1970-01-01, by walking 400-year cycles, years and months.
-pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let cycles = days.checked_div(146_097).unwrap_or_default();
-    let mut left = days.checked_rem(146_097).unwrap_or_default();
-    let mut year = cycles.saturating_mul(400).saturating_add(1970);
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        year = year.saturating_add(1);
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1_u64;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        month = month.saturating_add(1);
-    }
-    (year, month, left.saturating_add(1))
 }
 
 #[cfg(test)]

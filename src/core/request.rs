@@ -10,6 +10,7 @@ use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
 use crate::multipart;
 use crate::refusal::Refusal;
+use crate::tokens::is_bearable;
 use crate::units::Tokens;
 
 /// What is known of a body, and how to write it for a provider.
@@ -88,6 +89,8 @@ enum Text {
     Literal(String),
     /// A field for the cap in which `null` stands.
     Cap,
+    /// Nothing: this is for us alone.
+    Gone,
 }
 
 /// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
@@ -110,10 +113,12 @@ struct Fields<'a> {
     n: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     best_of: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    models: Option<&'a RawValue>,
 }
 
 /// More answers than this to one request nobody gives.
-const CHOICES_MAX: u64 = 1_024;
+pub const CHOICES_MAX: u64 = 1_024;
 
 impl Fields<'_> {
     /// The largest cap counts, since nobody knows which of them a provider obeys.
@@ -163,6 +168,9 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
     let text = std::str::from_utf8(body).map_err(|error| {
         Refusal::invalid_json(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    if !is_bearable(body) {
+        return Err(Refusal::body_too_intricate());
+    }
     // serde would take a list for the fields in their order.
     if !text.trim_start().starts_with('{') {
         return Err(Refusal::invalid_json("it is not an object"));
@@ -196,7 +204,11 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
             edits.push((place(text, raw.get())?, Text::Cap));
         }
     }
-    edits.sort_by_key(|(range, _)| range.start);
+    if let Some(raw) = fields.models {
+        edits.push((whole_field(text, place(text, raw.get())?)?, Text::Gone));
+    }
+    // What is put in before a field stands before it also where the field goes.
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
     let brace = text.find('{').ok_or_else(internal)?;
     Ok(Request {
         model: model.into_owned(),
@@ -263,6 +275,21 @@ fn place(whole: &str, part: &str) -> Result<Range<usize>, Refusal> {
         .ok_or_else(internal)
 }
 
+/// The place of a field with its name and one comma, from that of its value.
+fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal> {
+    let before = text.get(..value.start).ok_or_else(internal)?.trim_end();
+    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
+    let name = name.strip_suffix('"').ok_or_else(internal)?;
+    let start = name.rfind('"').ok_or_else(internal)?;
+    let after = text.get(value.end..).ok_or_else(internal)?.trim_start();
+    if let Some(rest) = after.strip_prefix(',') {
+        return Ok(start..text.len().saturating_sub(rest.len()));
+    }
+    let before = text.get(..start).ok_or_else(internal)?.trim_end();
+    let comma = before.strip_suffix(',').map_or(start, str::len);
+    Ok(comma..value.end)
+}
+
 fn internal() -> Refusal {
     Refusal::internal("a field of the request could not be placed")
 }
@@ -279,7 +306,7 @@ impl Request {
             },
             wishes: Wishes {
                 cap: None,
-                choices: 1,
+                choices: form.count,
             },
             splice: Splice {
                 edits: vec![(form.place.clone(), Text::BareModel)],
@@ -318,6 +345,7 @@ impl Splice {
                 }
                 Text::Literal(_) => return None,
                 Text::Cap => Cow::Owned(cap?.tokens.0.to_string()),
+                Text::Gone => Cow::Borrowed(""),
             };
             Some((range.clone(), written))
         });
@@ -384,6 +412,16 @@ mod tests {
             Streams::OnRequest,
             UsageOption::StreamOptions,
         )
+    }
+
+    #[test]
+    fn a_body_that_only_makes_work_is_refused_before_it_is_read() {
+        for (values, want) in [(50_000, Ok("small")), (70_000, Err("body_too_intricate"))] {
+            let body = format!(r#"{{"model":"small","x":[{}1]}}"#, "{},".repeat(values));
+            let got = parsed(&body);
+            let got = got.as_ref().map(|request| request.model.as_str());
+            assert_eq!(got.map_err(|refusal| refusal.code), want, "{values}");
+        }
     }
 
     #[test]
@@ -533,11 +571,38 @@ mod tests {
     }
 
     #[test]
+    fn the_models_that_may_answer_instead_stay_here() {
+        for (body, want) in [
+            (r#"{"models":["b"],"model":"a"}"#, r#"{"model":"x"}"#),
+            (
+                r#"{"model":"a" , "models" : ["b", "c"] }"#,
+                r#"{"model":"x"  }"#,
+            ),
+            (
+                r#"{"model":"a","mod\u0065ls":null,"n":1}"#,
+                r#"{"model":"x","n":1}"#,
+            ),
+            (
+                r#"{"models":[],"model":"a","stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"x","stream":true}"#,
+            ),
+        ] {
+            let request = parsed(body).unwrap();
+            let splice = &request.splice;
+            let written = splice.write(body.as_bytes(), "x", StreamUsage::Asked, None);
+            let written = String::from_utf8(written.unwrap()).unwrap();
+            assert_eq!(written, want);
+            let length = splice.length(body.len(), "x", StreamUsage::Asked, None);
+            assert_eq!(written.len(), length);
+        }
+    }
+
+    #[test]
     fn depth_costs_no_stack() {
         let deep = format!(
             r#"{{"model":"a","messages":{}{}}}"#,
-            "[".repeat(1_000_000),
-            "]".repeat(1_000_000)
+            "[".repeat(30_000),
+            "]".repeat(30_000)
         );
         assert_eq!(parsed(&deep).unwrap().model, "a");
     }

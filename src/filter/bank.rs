@@ -13,7 +13,7 @@ use tollgate_core::money::holder::{Ending, Hold, Keeper, Outbox, Outcome, Part, 
 use tollgate_core::money::ids::{Millis, OpenId, ScopeId, StreamId};
 use tollgate_core::money::message::Open;
 use tollgate_core::money::wanted::{Standings, Wanted};
-use tollgate_core::units::{NanoUsd, Timestamp};
+use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
@@ -23,7 +23,7 @@ use crate::line::{self, Begun, Line};
 use crate::rows::Slots;
 
 /// Deciding calls are given up after this; the outbox sends again.
-const CALL_MS: u32 = 1_500;
+const CALL_MS: u32 = 3_000;
 /// Changes of keys and switches are asked for this often.
 const WATCH_MS: u64 = 1_000;
 /// Reports go this often, unless somebody waits.
@@ -164,7 +164,9 @@ pub(crate) fn leave(request: Context) {
                     bank.keeper.release(&mut bank.rows, hold.parts);
                 }
                 _ if waiting == request.0 => {}
-                news => bank.news.push_back((waiting, news)),
+                news @ (News::Identity | News::Money(_) | News::Opened(_)) => {
+                    bank.news.push_back((waiting, news));
+                }
             }
         }
     });
@@ -185,11 +187,6 @@ pub(crate) fn open(
         Some(id)
     })
     .flatten()
-}
-
-/// What was owed for a request is known now.
-pub(crate) fn unowe(scopes: &[ScopeId], amount: NanoUsd) {
-    with(|bank| bank.keeper.unowe(scopes, amount));
 }
 
 /// A request is over: pays for it and reports it.
@@ -233,15 +230,6 @@ pub(crate) fn answered(
 /// A call failed.
 pub(crate) fn failed(token: u32, callers: &mut Callers, now: Timestamp) {
     with(|bank| bank.failed(token, callers, now));
-}
-
-/// What is exposed, for metrics: owed without a lease, waiting requests, calls that failed.
-pub(crate) fn exposure() -> (u64, u64, u64) {
-    with(|bank| {
-        let waiting = u64::try_from(bank.keeper.waiting()).unwrap_or(u64::MAX);
-        (bank.keeper.exposure().0, waiting, bank.sync_failures)
-    })
-    .unwrap_or_default()
 }
 
 impl Bank {
@@ -482,9 +470,7 @@ impl Bank {
             Err(refusal) => {
                 host::log(
                     Level::Error,
-                    &format!(
-                        "tollgate: the budget service refuses a batch: {refusal:?}; it is kept and sent again"
-                    ),
+                    "tollgate: the budget service refuses a batch: its log says why; the batch is kept and sent again",
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }
@@ -520,8 +506,11 @@ impl Bank {
                 callers.away(hash, now);
                 self.identified(hash);
             }
-            Some(Call::Sync(_)) => self.sync_failures = self.sync_failures.saturating_add(1),
-            Some(Call::Hello | Call::Watch) | None => {}
+            Some(Call::Sync(_) | Call::Hello) => {
+                self.keeper.cut_off();
+                self.sync_failures = self.sync_failures.saturating_add(1);
+            }
+            Some(Call::Watch) | None => {}
         }
     }
 }

@@ -57,7 +57,7 @@ impl Disk {
     }
 
     pub(crate) fn account(&self, key: AccountKey) -> Account {
-        let view = self.memory.clone().accounts(&[key].into()).unwrap();
+        let view = Store::accounts(&mut self.memory.clone(), &[key].into()).unwrap();
         view.accounts.get(&key).copied().unwrap_or_default()
     }
 
@@ -91,7 +91,7 @@ impl Store for Disk {
     }
 
     fn accounts(&mut self, keys: &BTreeSet<AccountKey>) -> Result<View, StoreError> {
-        self.memory.accounts(keys)
+        Store::accounts(&mut self.memory, keys)
     }
 
     fn commit(&mut self, now: Timestamp, group: &[Commit]) -> Result<Committed, StoreError> {

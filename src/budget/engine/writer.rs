@@ -96,7 +96,10 @@ impl Writer {
             entities,
             audit: vec![audit("apply", &format!("{{\"entities\":{count}}}"))],
         };
-        self.change(plan).map(|_| ())
+        self.change(plan)?;
+        // What is new nobody holds money of, so nothing of it is to be called back.
+        self.tight = Tight::default();
+        Ok(())
     }
 
     /// Until it is told to stop and all is done, or another service has taken the store over.

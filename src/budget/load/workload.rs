@@ -2,13 +2,12 @@
 //! writing to whoever asked. Four scopes pay for each request, as in a deployment with an organisation, teams and users.
 
 use tollgate_core::money::ids::{
-    AccountKey, BodyHash, BudgetId, Incarnation, LeaseId, RecordNumber, ScopeId, Seq, StreamId,
-    WindowId,
+    BodyHash, BudgetId, Incarnation, LeaseId, RecordNumber, ScopeId, Seq, StreamId, WindowId,
 };
 use tollgate_core::money::ledger::{
     Budget, Changes, OpenBudget, Outcome, Scope, View, apply, hello,
 };
-use tollgate_core::money::message::{Charge, Return, SyncRequest, Usage, Want};
+use tollgate_core::money::message::{Charge, SyncRequest, Usage, Want};
 use tollgate_core::money::thresholds::{Mode, STEPS};
 use tollgate_core::money::window::WindowNow;
 use tollgate_core::units::{NanoUsd, Timestamp};
@@ -21,10 +20,11 @@ const USERS: u64 = 400;
 const TEAMS: u64 = 20;
 
 /// The rows as the service sees them, and the one holder that speaks.
+#[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) view: View,
     pub(crate) holder: Incarnation,
-    seq: u64,
+    pub(crate) seq: u64,
     number: u64,
     random: u64,
 }
@@ -98,18 +98,7 @@ impl Service {
         self.decide(now, &batch)
     }
 
-    /// Gives a lease back, whole or in part.
-    pub(crate) fn give_back(&mut self, now: Timestamp, lease: LeaseId, nanos: NanoUsd) -> Changes {
-        let batch = SyncRequest {
-            incarnation: self.holder,
-            seq: Seq(self.seq + 1),
-            returns: vec![Return { lease, nanos }],
-            ..SyncRequest::default()
-        };
-        self.decide(now, &batch)
-    }
-
-    fn decide(&mut self, now: Timestamp, batch: &SyncRequest) -> Changes {
+    pub(crate) fn decide(&mut self, now: Timestamp, batch: &SyncRequest) -> Changes {
         let mut hash = BodyHash::default();
         hash.0[0] = u8::try_from(batch.seq.0 % 251).unwrap_or_default();
         match apply(&self.view, batch, hash, now, &[]) {
@@ -176,14 +165,6 @@ fn scope(id: ScopeId) -> Scope {
         id,
         budgets,
         holders: 1,
-    }
-}
-
-/// The balance of a scope's first budget.
-pub(crate) fn account_of(scope: u64) -> AccountKey {
-    AccountKey {
-        budget: BudgetId(scope),
-        window: WindowId(0),
     }
 }
 

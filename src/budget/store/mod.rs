@@ -17,9 +17,11 @@ mod page;
 mod postgres;
 mod query;
 mod report;
+mod reprice;
 mod series;
 mod sql;
 mod sqlite;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,6 +45,7 @@ pub use query::{
     LeaseRow, Order, Page, Paged, RecordFilter, ReportQuery,
 };
 pub use report::{Line, Report};
+pub use reprice::reprice;
 pub use series::{Series, SeriesId, Tags};
 
 /// Opens the store at an address: `sqlite:PATH`, `postgres://USER@HOST/DATABASE`, or `memory:`. A database that is new gets

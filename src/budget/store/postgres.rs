@@ -10,9 +10,12 @@ use ::postgres::{Client, Config, Error, NoTls, Statement};
 
 use super::error::StoreError;
 use super::sql::engine::{Answer, Engine, Fault, Kind, Row, Table, Value, damaged};
+use super::tls::{self, Tls};
 
 /// A server that does not answer is gone after this.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The last wait before a server counts as gone: with those before it, a second.
+const RECONNECT_WAIT_MAX: Duration = Duration::from_millis(400);
 /// What a session must know: how long anything may take, and that a commit is on the disk when it is answered.
 const SESSION: &str = "set statement_timeout = '60s';
     set lock_timeout = '10s';
@@ -25,6 +28,7 @@ const SCHEMA_LOCK: u64 = 7_600_760_176_007_601;
 /// One connection to the server.
 pub(crate) struct Postgres {
     config: Config,
+    tls: Tls,
     client: Client,
     statements: HashMap<String, Statement>,
 }
@@ -32,6 +36,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Connects by a URL, as `psql` takes it.
     pub(crate) fn open(address: &str) -> Result<Self, StoreError> {
+        let (address, tls) = tls::split(address)?;
         // Without the address itself, which may have a password in it.
         let config: Result<Config, Error> = address.parse();
         let mut config = config.map_err(|why| {
@@ -47,8 +52,9 @@ impl Postgres {
         config.tcp_user_timeout(PATIENCE);
         config.application_name("tollgate-budget");
         let mut postgres = Self {
-            client: connect(&config).map_err(Fault::told)?,
+            client: connect(&config, &tls).map_err(Fault::told)?,
             config,
+            tls,
             statements: HashMap::new(),
         };
         postgres.check_server()?;
@@ -87,15 +93,19 @@ impl Postgres {
     }
 }
 
-fn connect(config: &Config) -> Answer<Client> {
-    let mut client = config.connect(NoTls).map_err(fault)?;
+fn connect(config: &Config, tls: &Tls) -> Answer<Client> {
+    let client = match tls {
+        Tls::No => config.connect(NoTls),
+        Tls::Verified(connector) => config.connect(connector.clone()),
+    };
+    let mut client = client.map_err(fault)?;
     client.batch_execute(SESSION).map_err(fault)?;
     Ok(client)
 }
 
 impl Engine for Postgres {
     fn beside(&mut self) -> Answer<Self> {
-        let mut client = connect(&self.config)?;
+        let mut client = connect(&self.config, &self.tls)?;
         // Reports may take longer than a commit, and never write.
         client
             .batch_execute(
@@ -105,6 +115,7 @@ impl Engine for Postgres {
         Ok(Self {
             client,
             config: self.config.clone(),
+            tls: self.tls.clone(),
             statements: HashMap::new(),
         })
     }
@@ -114,12 +125,12 @@ impl Engine for Postgres {
         // A server that was killed is back in a moment, and says so until then.
         let mut wait = Duration::from_millis(20);
         loop {
-            match connect(&self.config) {
+            match connect(&self.config, &self.tls) {
                 Ok(client) => {
                     self.client = client;
                     return Ok(());
                 }
-                Err(why) if wait > Duration::from_secs(1) => return Err(why),
+                Err(why) if wait > RECONNECT_WAIT_MAX => return Err(why),
                 Err(_) => std::thread::sleep(wait),
             }
             wait = wait.saturating_mul(2);
@@ -203,6 +214,11 @@ impl Engine for Postgres {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    fn examine(&mut self, what: String) -> String {
+        // The server's own log says more than it could.
+        what
     }
 
     fn check(&mut self) -> Answer<()> {

@@ -38,21 +38,8 @@ impl Sqlite {
             path: path.to_owned(),
         };
         let ready = sqlite.prepare_for_writing();
-        ready.map_err(|fault| at(path, sqlite.suspect(fault)).told())?;
+        ready.map_err(|fault| at(path, fault).told())?;
         Ok(sqlite)
-    }
-
-    /// Whatever reads or writes badly may be one bad page of many: says which, if the file can be read at all.
-    fn suspect(&mut self, fault: Fault) -> Fault {
-        match fault {
-            Fault::Told(StoreError::Damaged(first)) => match self.pragma_check("quick_check") {
-                Err(Fault::Told(StoreError::Damaged(all))) if all != first => {
-                    damaged(format!("{first}; {all}"))
-                }
-                _ => damaged(first),
-            },
-            other @ (Fault::Exists | Fault::Gone(_) | Fault::Told(_)) => other,
-        }
     }
 
     fn prepare_for_writing(&mut self) -> Answer<()> {
@@ -192,6 +179,13 @@ impl Engine for Sqlite {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    fn examine(&mut self, what: String) -> String {
+        match self.pragma_check("quick_check") {
+            Err(Fault::Told(StoreError::Damaged(all))) if all != what => format!("{what}; {all}"),
+            _ => what,
+        }
     }
 
     fn check(&mut self) -> Answer<()> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use tollgate_core::config::deploy::{Checked, Credential, Signing, Tls, Upstream};
 use tollgate_core::config::{Attempt, Plugin, Provider};
 
+use super::budget;
 use super::listener::{HOP, held_bytes};
 use super::yaml::{items, path, seconds, text};
 use super::{Mode, Options, plugin, secrets};
@@ -41,6 +42,7 @@ pub(super) fn clusters(checked: &Checked, options: &Options) -> Vec<String> {
         Mode::Matcher => {}
         Mode::Hop => clusters.push(hop(checked)),
     }
+    clusters.extend(budget::cluster(checked));
     clusters
 }
 
@@ -138,7 +140,7 @@ load_assignment:
 }
 
 /// A name may have many addresses, of both families: try them as browsers do.
-fn discovery(host: &str) -> &'static str {
+pub(super) fn discovery(host: &str) -> &'static str {
     if address(host).is_some() {
         "type: STATIC"
     } else {
@@ -151,14 +153,14 @@ fn address(host: &str) -> Option<IpAddr> {
 }
 
 /// Without the brackets that an IPv6 address wears in a URL.
-fn host(host: &str) -> &str {
+pub(super) fn host(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)
 }
 
 /// Envoy's defaults (3 retries at once, 1024 requests) would refuse what the filter has admitted.
-const CIRCUIT_BREAKERS: &str = r#"circuit_breakers:
+pub(super) const CIRCUIT_BREAKERS: &str = r#"circuit_breakers:
   thresholds:
   - max_connections: 100000
     max_pending_requests: 100000

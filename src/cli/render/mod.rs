@@ -9,6 +9,7 @@ use tollgate_core::config::deploy::{Checked, Problem};
 use tollgate_core::config::{Attempt, Plugin};
 
 mod bootstrap;
+mod budget;
 mod clusters;
 mod errors;
 mod listener;

@@ -77,15 +77,14 @@ fn in_single_quotes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use tollgate_core::config::deploy::{AccessLog, Deployment};
-    use tollgate_core::config::{Gateway, Model, OnUntranslatable};
+    use tollgate_core::config::{Gateway, Model};
 
     use super::*;
 
     fn checked(key: &str) -> Checked {
         let model = |name: &str| Model {
             name: name.to_owned(),
-            targets: Vec::new(),
-            on_untranslatable: OnUntranslatable::default(),
+            ..Model::default()
         };
         Checked {
             gateway: Gateway {
@@ -103,6 +102,7 @@ mod tests {
                 admin: "127.0.0.1:9901".parse().unwrap(),
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
+                budget: None,
             },
             tenants: Vec::new(),
         }

@@ -44,7 +44,7 @@ fn numbers(text: &str, gap: char, digits: [usize; 3]) -> Option<[i64; 3]> {
 pub fn show(seconds: u64) -> String {
     let part = |by: u64| seconds.checked_div(by).unwrap_or_default();
     let rest = |value: u64, by: u64| value.checked_rem(by).unwrap_or_default();
-    let (year, month, day) = crate::record::civil(part(86_400));
+    let (year, month, day) = crate::units::civil(part(86_400));
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
         rest(part(3_600), 24),

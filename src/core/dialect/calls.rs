@@ -115,11 +115,14 @@ mod tests {
     fn calls_end_once_and_say_something() {
         let mut told = Vec::new();
         let mut sink = |event: Event<'_>| {
-            told.push(match event {
-                Event::ToolStart { call, id, name, .. } => format!("{call} begins {id} {name}"),
-                Event::ToolArguments { call, piece, .. } => format!("{call} says {piece}"),
-                Event::ToolEnd { call, .. } => format!("{call} ends"),
-                other => format!("{other:?}"),
+            told.push(if let Event::ToolStart { call, id, name, .. } = event {
+                format!("{call} begins {id} {name}")
+            } else if let Event::ToolArguments { call, piece, .. } = event {
+                format!("{call} says {piece}")
+            } else if let Event::ToolEnd { call, .. } = event {
+                format!("{call} ends")
+            } else {
+                format!("{event:?}")
             });
         };
         let mut calls = Calls::default();

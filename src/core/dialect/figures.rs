@@ -51,6 +51,15 @@ impl Figures {
         (Tokens(whole.0.saturating_sub(part)), Tokens(part))
     }
 
+    /// What of a prompt is new, and what came from a cache. Where more came than there is, nothing did: that costs more.
+    pub fn uncached(&mut self, prompt: Tokens, cached: Tokens) -> (Tokens, Tokens) {
+        if cached.0 > prompt.0 {
+            self.doubt(Suspect::PartAboveWhole);
+            return (prompt, Tokens(0));
+        }
+        self.divide(prompt, cached)
+    }
+
     /// A part that may overlap with others, as far as it fits into what is left of the whole.
     pub fn within(&mut self, whole: Tokens, left: Tokens, part: Tokens) -> (Tokens, Tokens) {
         if part.0 > whole.0 {

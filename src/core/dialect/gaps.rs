@@ -35,6 +35,7 @@ const LISTED_MAX: usize = 32;
 
 /// Fields of clients' dialects that change no answer.
 const ADVICE: &[&str] = &[
+    "cache_control",
     "include",
     "prompt_cache_key",
     "prompt_cache_retention",

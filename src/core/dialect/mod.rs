@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Dialect {
 pub fn answer(client: &dyn Client, refusal: &Refusal) -> Answer {
     Answer {
         status: refusal.status,
-        headers: Vec::new(),
+        headers: refusal.headers.clone(),
         body: client.error(refusal.status, &Fault::from(refusal)),
         code: Some(refusal.code),
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::accents::{Accent, Path, StreamUsage};
+use crate::dialect::accents::{Accent, LimitField, Path, StreamUsage};
 use crate::dialect::chat::Chat;
 use crate::dialect::event;
 use crate::dialect::gaps::{Policy, Untranslatable};
@@ -71,6 +71,15 @@ pub struct OpenAi(pub Accent);
 impl Provider for OpenAi {
     fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    fn cap_field(&self, endpoint: &str) -> &'static str {
+        match self.0.limit {
+            LimitField::MaxCompletionTokens if endpoint.ends_with("/chat/completions") => {
+                "max_completion_tokens"
+            }
+            LimitField::MaxCompletionTokens | LimitField::MaxTokens => "max_tokens",
+        }
     }
 
     fn key_header(&self) -> (&'static str, &'static str) {
@@ -403,7 +412,7 @@ mod tests {
             ),
             (
                 r#"{"prompt_tokens":5,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":99}}"#,
-                Some((0, 5, 6, 0)),
+                Some((5, 0, 6, 0)),
             ),
             (r#"{"prompt_tokens":5}"#, Some((5, 0, 0, 0))),
             (r#"{"prompt_tokens":-5}"#, Some((0, 0, 0, 0))),

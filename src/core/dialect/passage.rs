@@ -51,6 +51,8 @@ impl Seen {
         let bytes = u64::try_from(event.text_bytes()).unwrap_or(u64::MAX);
         self.text_bytes = self.text_bytes.saturating_add(bytes);
         match (event, &self.end) {
+            // Behind the end nothing counts: the caller has had its figures.
+            (Event::Usage(_), End::Done) => {}
             (Event::Usage(report), _) => {
                 self.suspect = report.suspect;
                 // What is no count is no report: ours will stand for it.

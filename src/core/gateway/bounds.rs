@@ -6,6 +6,7 @@ use crate::handoff::{Planned, Way};
 use crate::price::Most;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Wishes};
+use crate::routing::Pick;
 use crate::tokens::{Count, Family};
 use crate::units::{NanoUsd, Tokens};
 
@@ -85,7 +86,7 @@ impl Bounds {
 
     pub(super) fn planned(
         &self,
-        position: usize,
+        pick: &Pick,
         target: &Target,
         counted_as: Family,
         (way, cap): (Way, Option<Cap>),
@@ -94,7 +95,7 @@ impl Bounds {
         let most = match (&target.price, self.payers) {
             (_, Payers::Nobody) => NanoUsd::ZERO,
             // Nobody may ever tell what it used: what the operator says is held for it, and spent.
-            (_, Payers::Hard) if self.metered == Metered::PerRequest => target
+            (Some(price), Payers::Hard) if !self.metered.is_known_by(price) => target
                 .unbounded_hold
                 .ok_or_else(|| Refusal::unmetered(self.endpoint))?,
             (Some(price), _) => price
@@ -106,7 +107,10 @@ impl Bounds {
             (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
         };
         Ok(Planned {
-            target: position,
+            model: pick.model,
+            target: pick.target,
+            after: pick.after,
+            attempted: pick.attempted,
             way,
             cap,
             bounds,
@@ -131,7 +135,7 @@ impl Bounds {
         Most {
             input: Tokens(input.saturating_add(FRAMING)),
             output: Tokens(output),
-            requests: 1,
+            requests: self.metered.requests(&self.wishes),
         }
     }
 }

@@ -26,6 +26,7 @@ fn outcome(lines: &[(&str, &str)], body: &str) -> String {
             body: body.as_bytes().to_vec(),
             counter: &mut Counter::new(),
             standings: &NoStandings,
+            weather: &mut Weather::default(),
         });
     }
     match step.expect("a decision") {
@@ -130,6 +131,7 @@ fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
                 body: Vec::new(),
                 counter: &mut Counter::new(),
                 standings: &NoStandings,
+                weather: &mut Weather::default(),
             })
             .is_none(),
         "answered once"
@@ -279,8 +281,8 @@ proptest! {
             let input = match kind {
                 0 => Input::Head { head: Head(&lines), now: at(0), callers: &mut callers },
                 1 => Input::BodyGrows { bytes: 10 },
-                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter, standings: &NoStandings },
-                3 => Input::Body { body: Vec::new(), counter: &mut counter, standings: &NoStandings },
+                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter, standings: &NoStandings, weather: &mut Weather::default() },
+                3 => Input::Body { body: Vec::new(), counter: &mut counter, standings: &NoStandings, weather: &mut Weather::default() },
                 _ => Input::Trailers,
             };
             match admission.on(input) {

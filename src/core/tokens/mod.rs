@@ -2,12 +2,16 @@
 
 pub use tollgate_tokens::{Counter, Encoding, Text};
 
+mod burden;
 mod family;
 mod framing;
 mod functions;
 mod images;
 mod json;
+mod learned;
 
+pub use burden::{UNITS_MAX, is_bearable};
 pub use family::{Family, Function, Vendor};
 pub use framing::{Count, How, count_chat};
 pub use images::Images;
+pub use learned::{Factor, Learned};

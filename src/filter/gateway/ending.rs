@@ -11,6 +11,7 @@ use super::{Completeness, Stream};
 use crate::bank;
 use crate::host;
 use crate::host::call::Context;
+use crate::weather;
 
 impl Stream {
     /// The request is over, whatever became of it.
@@ -22,7 +23,12 @@ impl Stream {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
-                self.close_forwarded(&mut shared.exchange, now)
+                let closed = self.close_forwarded(&mut shared.exchange, now);
+                shared.running = None;
+                let mut tales = shared.exchange.tales(now);
+                tales.extend(shared.exchange.unmade());
+                weather::tell(tales, now);
+                closed
             }
             None => self.close_answered(now),
         };
@@ -36,7 +42,6 @@ impl Stream {
     }
 
     fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
-        exchange.close_silent_attempt(now);
         let reply = match exchange.progress.ending {
             handoff::Ending::Complete => Completeness::Whole,
             handoff::Ending::Failed | handoff::Ending::Open => Completeness::Unknown,
@@ -46,17 +51,11 @@ impl Stream {
         let line = record.line();
         let bill = bill(exchange, ended.broken_by);
         let hold = std::mem::take(&mut exchange.cover.hold);
-        let owed = exchange.cover.owed;
-        let mut ending = Ending {
+        let ending = Ending {
             cost: bill.map_or(NanoUsd::ZERO, |bill| bill.cost),
             closes: self.opening.id(),
-            owed_by: Vec::new(),
             record: line.clone().into_bytes(),
         };
-        if owed > NanoUsd::ZERO {
-            ending.owed_by = exchange.cover.scopes();
-            bank::unowe(&ending.owed_by, owed);
-        }
         bank::settle(hold, ending);
         (line, samples)
     }

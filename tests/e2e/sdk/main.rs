@@ -1,4 +1,4 @@
-//! The official SDKs of OpenAI and Anthropic, unchanged but for their base URL: every answer is one they understand, and
+//! The official SDKs of OpenAI and Anthropic, LangChain and the Vercel AI SDK, unchanged but for their base URL: every answer is one they understand, and
 //! every error is raised as the class that applications catch, whatever the provider speaks.
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,8 @@
 )]
 
 mod dialects;
+mod frameworks;
+mod gemini;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,15 +22,15 @@ const CONFIG: &str = "
 listen: {address: {listen}}
 admin: {address: {admin}}
 providers:
-  alpha: {dialect: openai, url: http://{alpha}/v1}
-  refused: {dialect: openai, url: http://{refused}/v1}
-  limited: {dialect: openai, url: http://{limited}/v1}
-  limited-too: {dialect: openai, url: http://{limited-too}/v1}
-  down: {dialect: openai, url: http://{down}/v1}
-  gone: {dialect: openai, url: http://{gone}/v1}
-  ends: {dialect: openai, url: http://{ends}/v1}
-  errs: {dialect: openai, url: http://{errs}/v1}
-  resets: {dialect: openai, url: http://{resets}/v1}
+  alpha: {breaker: {disabled: true}, dialect: openai, url: http://{alpha}/v1}
+  refused: {breaker: {disabled: true}, dialect: openai, url: http://{refused}/v1}
+  limited: {breaker: {disabled: true}, dialect: openai, url: http://{limited}/v1}
+  limited-too: {breaker: {disabled: true}, dialect: openai, url: http://{limited-too}/v1}
+  down: {breaker: {disabled: true}, dialect: openai, url: http://{down}/v1}
+  gone: {breaker: {disabled: true}, dialect: openai, url: http://{gone}/v1}
+  ends: {breaker: {disabled: true}, dialect: openai, url: http://{ends}/v1}
+  errs: {breaker: {disabled: true}, dialect: openai, url: http://{errs}/v1}
+  resets: {breaker: {disabled: true}, dialect: openai, url: http://{resets}/v1}
 models:
   small: {targets: [{provider: alpha}]}
   refused: {targets: [{provider: refused}, {provider: alpha}]}

@@ -30,7 +30,7 @@ const LONG_FILES: &[&str] = &[];
 const BIG_FILES: &[&str] = &["Cargo.lock", "src/core/catalogue/models.jsonl"];
 
 /// Written by a program: what they say, they say elsewhere.
-const MADE_FILES: &[&str] = &["src/wire/messages.rs"];
+const MADE_FILES: &[&str] = &["src/wire/messages.rs", "src/budget/rpc.rs"];
 
 #[test]
 fn no_source_file_is_long_and_each_says_what_it_is() {

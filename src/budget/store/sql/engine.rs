@@ -109,6 +109,8 @@ pub(crate) trait Engine: Send + Sized {
     fn script(&mut self, text: &str) -> Answer<()>;
     /// Whether a table of this name exists.
     fn has_table(&mut self, name: &str) -> Answer<bool>;
+    /// Looks closer at what seems damaged, for whoever has to repair it.
+    fn examine(&mut self, what: String) -> String;
     /// Reads all of it, as far as the database has a means to.
     fn check(&mut self) -> Answer<()>;
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod engine;
 mod form;
+#[cfg(test)]
+mod lost_answers;
 mod reader;
 mod record_form;
 mod rows;
@@ -72,8 +74,8 @@ enum Ending {
 impl<E: Engine + 'static> SqlStore<E> {
     /// Brings the schema up to date and takes the store over.
     pub(crate) fn open(mut engine: E) -> Result<Self, StoreError> {
-        migrate(&mut engine)?;
-        let epoch = take_over(&mut engine).map_err(Fault::told)?;
+        let taken = migrate(&mut engine).and_then(|()| take_over(&mut engine).map_err(Fault::told));
+        let epoch = taken.map_err(|why| examined(&mut engine, why))?;
         let mut store = Self {
             engine,
             epoch,
@@ -99,10 +101,10 @@ impl<E: Engine + 'static> SqlStore<E> {
         loop {
             match read(&mut self.engine) {
                 Err(Fault::Gone(why)) => {
-                    left = left.checked_sub(1).ok_or(StoreError::Unavailable(why))?;
                     self.known = None;
-                    // What this fails with, the next try says as well.
-                    let _ = self.engine.reconnect();
+                    let fewer = left.checked_sub(1);
+                    let again = fewer.filter(|_| self.engine.reconnect().is_ok());
+                    left = again.ok_or(StoreError::Unavailable(why))?;
                 }
                 answer => return answer.map_err(Fault::told),
             }
@@ -169,9 +171,9 @@ impl<E: Engine + 'static> Store for SqlStore<E> {
     fn live(&mut self) -> Result<View, StoreError> {
         self.doubt = None;
         self.known = None;
-        let view = self.reading(rows::live)?;
-        books::check(&view)?;
-        Ok(view)
+        let view = self.reading(rows::live);
+        let sound = view.and_then(|view| books::check(&view).map(|()| view));
+        sound.map_err(|why| examined(&mut self.engine, why))
     }
 
     fn leases(&mut self, ids: &BTreeSet<LeaseId>) -> Result<View, StoreError> {
@@ -212,15 +214,15 @@ impl<E: Engine + 'static> Store for SqlStore<E> {
             };
             match (ended, left.checked_sub(1)) {
                 (Ok(Ending::Done | Ending::Before), _) => return self.revision(),
-                (Err(Fault::Gone(_)), Some(fewer)) => {
-                    left = fewer;
+                (Err(Fault::Gone(why)), fewer) => {
                     self.known = None;
-                    let _ = self.engine.reconnect();
-                }
-                (Err(Fault::Gone(why)), None) => {
-                    let group = group.to_vec();
-                    self.doubt = position.map(|position| Doubt { position, group });
-                    return Err(StoreError::Unavailable(why));
+                    let again = fewer.filter(|_| self.engine.reconnect().is_ok());
+                    let Some(fewer) = again else {
+                        let group = group.to_vec();
+                        self.doubt = position.map(|position| Doubt { position, group });
+                        return Err(StoreError::Unavailable(why));
+                    };
+                    left = fewer;
                 }
                 (Err(Fault::Exists), _) => return Err(self.existing(&writes)),
                 (Err(Fault::Told(why)), _) => return Err(why),
@@ -271,6 +273,15 @@ impl<E: Engine + 'static> SqlStore<E> {
         }
         Fault::Exists.told()
     }
+}
+
+/// What seems damaged at start is looked at more closely.
+fn examined(engine: &mut impl Engine, why: StoreError) -> StoreError {
+    if let StoreError::Damaged(what) = why {
+        engine.roll_back();
+        return StoreError::Damaged(engine.examine(what));
+    }
+    why
 }
 
 /// Brings the schema up to date, one version a transaction.

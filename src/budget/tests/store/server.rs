@@ -1,8 +1,9 @@
 //! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,10 +11,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A server takes a second to start; one that was killed reads its log first.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A server of our tests needs a tenth of it.
+const ROOM: u64 = 1 << 30;
 
 pub(crate) struct Server {
     folder: tempfile::TempDir,
@@ -25,11 +28,42 @@ pub(crate) struct Server {
 impl Server {
     /// `None`, and loudly so, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_as(|_| {})
+    }
+
+    /// One that takes connections only in TLS, but for the user of its own who makes databases.
+    pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
+        Self::start_as(|data| {
+            for name in ["server.pem", "server.key"] {
+                let file = data.join(name);
+                fs::copy(certificates.join(name), &file).unwrap();
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+                if let Some((user, group)) = other_user() {
+                    chown(&file, Some(user), Some(group)).unwrap();
+                }
+            }
+            let settings = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
+            let mut file = fs::OpenOptions::new()
+                .append(true)
+                .open(data.join("postgresql.conf"))
+                .unwrap();
+            file.write_all(settings.as_bytes()).unwrap();
+            let rules =
+                "host postgres all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 trust\n";
+            fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        })
+    }
+
+    fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(binaries) = binaries() else {
             eprintln!("SKIPPED: no PostgreSQL on this machine: scripts/setup-postgres installs it");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("tg-pg").tempdir().unwrap();
+        let mut folder = tempfile::Builder::new();
+        let folder = folder
+            .prefix("tollgate-postgres-")
+            .tempdir_in(roomy_folder())
+            .unwrap();
         if let Some((user, group)) = other_user() {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
@@ -51,6 +85,7 @@ impl Server {
             "{}",
             String::from_utf8_lossy(&made.stderr)
         );
+        prepare(&data);
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -83,10 +118,16 @@ impl Server {
         format!("postgres://tollgate@127.0.0.1:{}/{name}", self.port)
     }
 
-    /// As `kill -9` of every process of it.
+    /// As `kill -9` of every process of it: the first, which would start others, and then those it has.
     pub(crate) fn kill(&mut self) {
-        let group = Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap();
-        kill_process_group(group, Signal::KILL).unwrap();
+        let first = self.process.id();
+        let others = children_of(first);
+        self.process.kill().unwrap();
+        for other in others {
+            let other = Pid::from_raw(i32::try_from(other).unwrap()).unwrap();
+            // It may have gone by itself.
+            let _ = kill_process(other, Signal::KILL);
+        }
         self.process.wait().unwrap();
     }
 
@@ -120,6 +161,19 @@ impl Drop for Server {
     }
 }
 
+/// Each has a session of its own, so that a signal to a group would not reach them.
+fn children_of(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let child = |entry: fs::DirEntry| {
+        let process = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, rest) = line.rsplit_once(") ")?;
+        let is_child = rest.split(' ').nth(1)? == parent.to_string();
+        is_child.then_some(process)
+    };
+    processes.filter_map(child).collect()
+}
+
 fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
     let log = fs::OpenOptions::new()
         .create(true)
@@ -130,13 +184,35 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
         .arg("-D")
         .arg(folder.join("data"))
         .args(["-h", "127.0.0.1", "-p", &port.to_string()])
-        .args(["-c", "unix_socket_directories=", "-c", "max_connections=30"])
+        .args([
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "max_connections=30",
+            "-c",
+            "autovacuum=off",
+            "-c",
+            "max_wal_senders=0",
+            "-c",
+            "wal_level=minimal",
+        ])
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
-        .process_group(0)
         .spawn()
         .unwrap()
+}
+
+/// In memory if there is room: what a killed server leaves is the same, and it starts ten times as fast, since it then
+/// syncs a thousand files.
+fn roomy_folder() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
+    if room > ROOM {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 /// PostgreSQL refuses to run as root, so then it runs as somebody else. A test that is killed takes its server with it, where

@@ -3,27 +3,65 @@
 use std::collections::BTreeSet;
 
 use tollgate_budget::store::{
-    AlertOutcome, AlertStanding, AuditEntry, Commit, Dimension, EntityChange, Every, Notice, Order,
-    Page, RecordFilter, RecordName, Report, ReportQuery, Reprice, Revision, Store, StoreError,
+    AlertOutcome, AlertStanding, AuditEntry, Commit, EntityChange, Notice, Page, Paged,
+    RecordFilter, RecordName, Revision, Store, StoreError,
 };
-use tollgate_core::money::ids::{Incarnation, LeaseId, OpenId, RecordNumber, StreamId};
+use tollgate_core::money::ids::{
+    AccountKey, BudgetId, Incarnation, LeaseId, OpenId, RecordNumber, Seq, StreamId, WindowId,
+};
 use tollgate_core::money::ledger::{Changes, HolderStanding, Opening, Record, presume};
-use tollgate_core::money::message::{Open, Usage};
+use tollgate_core::money::message::{Open, Return, SyncRequest, Usage};
 use tollgate_core::units::{NanoUsd, Timestamp};
 
 use crate::places::everywhere;
-use crate::workload::{NOON, Service, account_of};
+use crate::workload::{NOON, Service};
+
+/// Gives a lease back, whole or in part.
+pub(crate) fn give_back(service: &mut Service, lease: LeaseId, nanos: NanoUsd) -> Changes {
+    let batch = SyncRequest {
+        incarnation: service.holder,
+        seq: Seq(service.seq + 1),
+        returns: vec![Return { lease, nanos }],
+        ..SyncRequest::default()
+    };
+    service.decide(NOON, &batch)
+}
+
+/// The balance of a scope's first budget.
+fn account_of(scope: u64) -> AccountKey {
+    AccountKey {
+        budget: BudgetId(scope),
+        window: WindowId(0),
+    }
+}
+
+/// Every row, through pages of so many.
+pub(crate) fn pages<Row>(
+    size: usize,
+    mut ask: impl FnMut(&Page) -> Result<Paged<Row>, StoreError>,
+) -> Vec<Row> {
+    let (mut rows, mut page) = (Vec::new(), Page { size, after: None });
+    loop {
+        let found = ask(&page).unwrap();
+        assert!(found.rows.len() <= size);
+        rows.extend(found.rows);
+        page.after = found.next;
+        if page.after.is_none() {
+            return rows;
+        }
+    }
+}
 
 pub(crate) fn ledger(changes: Changes) -> Commit {
     Commit::Ledger(Box::new(changes))
 }
 
-fn write(store: &mut dyn Store, changes: Changes) {
+pub(crate) fn write(store: &mut dyn Store, changes: Changes) {
     store.commit(NOON, &[ledger(changes)]).unwrap();
 }
 
 /// A record of one request, with nobody's money.
-fn record(number: u64, line: &str, cost: u64) -> Changes {
+pub(crate) fn record(number: u64, line: &str, cost: u64) -> Changes {
     let usage = Usage {
         number: RecordNumber(number),
         cost: NanoUsd(cost),
@@ -41,7 +79,7 @@ fn record(number: u64, line: &str, cost: u64) -> Changes {
     }
 }
 
-fn named(number: u64) -> RecordName {
+pub(crate) fn named(number: u64) -> RecordName {
     RecordName {
         incarnation: Incarnation(1),
         stream: StreamId(0),
@@ -89,7 +127,7 @@ fn what_is_closed_or_presumed_is_found_when_late_evidence_comes() {
         }
         let (closed, lease) = service.view.leases.first_key_value().unwrap();
         let (closed, rest) = (*closed, lease.remainder().unwrap());
-        let back = service.give_back(NOON, closed, rest);
+        let back = give_back(&mut service, closed, rest);
         write(store.as_mut(), back);
         let holder = service.holder;
         let dead = presume(&service.view, holder, HolderStanding::Presumed).unwrap();
@@ -310,32 +348,11 @@ fn lists_come_in_pages_that_join_without_a_gap() {
         };
         write(store.as_mut(), changes);
         let mut reader = store.reader().unwrap();
-        let mut page = Page {
-            size: 10,
-            after: None,
-        };
-        let (mut audit, mut openings) = (Vec::new(), Vec::new());
-        loop {
-            let found = reader.audit(&page).unwrap();
-            audit.extend(
-                found
-                    .rows
-                    .iter()
-                    .map(|row| row.entry.id.parse::<u64>().unwrap()),
-            );
-            page.after = found.next;
-            if page.after.is_none() {
-                break;
-            }
-        }
-        loop {
-            let found = reader.openings(&page).unwrap();
-            openings.extend(found.rows.iter().map(|row| row.open.number));
-            page.after = found.next;
-            if page.after.is_none() {
-                break;
-            }
-        }
+        let audit = pages(10, |page| reader.audit(page));
+        let audit = audit.iter().map(|row| row.entry.id.parse::<u64>().unwrap());
+        let audit: Vec<u64> = audit.collect();
+        let openings = pages(10, |page| reader.openings(page));
+        let openings: Vec<u64> = openings.iter().map(|row| row.open.number).collect();
         assert_eq!(audit, (0..25).rev().collect::<Vec<_>>(), "{}", place.name());
         assert_eq!(
             openings,
@@ -349,300 +366,11 @@ fn lists_come_in_pages_that_join_without_a_gap() {
             .entry
             .detail;
         assert_eq!(text, "{\"text\":\"\u{FFFD}\"}");
-        page.after = Some("x".to_owned());
+        let page = Page {
+            size: 10,
+            after: Some("x".to_owned()),
+        };
         assert_eq!(reader.audit(&page), Err(StoreError::Cursor("x".to_owned())));
-    });
-}
-
-/// Twelve requests: two teams, two models, two tags, over three hours.
-fn traffic(store: &mut dyn Store) {
-    let mut number = 0;
-    for hour in 9..12 {
-        for (team, model) in [
-            ("red", "small"),
-            ("red", "large"),
-            ("blue", "small"),
-            ("blue", "small"),
-        ] {
-            number += 1;
-            let tags = if number % 2 == 0 {
-                r#"["chat","search"]"#
-            } else {
-                r#"["chat"]"#
-            };
-            let (status, end) = if number == 5 {
-                (502, "failed")
-            } else {
-                (200, "ok")
-            };
-            let line = format!(
-                r#"{{"time":"2026-11-20T{hour:02}:30:00.{number:03}Z","trace_id":"trace-{number}","team":"{team}",
-                "model":"{model}","status":{status},"end":"{end}","tags":{tags},"attempts":[{{}},{{}}],
-                "tokens":{{"input":10,"output":{number}}},"duration_ms":{},"cache":"miss"}}"#,
-                number * 100
-            );
-            write(store, record(number, &line, 1_000 * number));
-        }
-    }
-}
-
-fn lines(report: &Report) -> Vec<String> {
-    let line = |line: &tollgate_budget::store::Line| {
-        let hour = line.from.0 / 3_600_000_000_000 % 24;
-        let (values, figures) = (line.values.join("/"), &line.figures);
-        format!("{hour} {values} {} {}", figures.requests, figures.cost)
-    };
-    report.lines.iter().map(line).collect()
-}
-
-const NINE: Timestamp = Timestamp(NOON.0 - 3 * 3_600_000_000_000);
-
-#[test]
-fn a_report_adds_up_whatever_it_is_cut_by() {
-    everywhere(|place| {
-        let mut store = place.open();
-        traffic(store.as_mut());
-        let mut reader = store.reader().unwrap();
-        let whole = ReportQuery {
-            from: NINE,
-            until: NOON,
-            ..ReportQuery::default()
-        };
-        let mut ask = |query: ReportQuery| reader.report(&query).unwrap();
-        let total = ask(whole.clone()).total;
-        assert_eq!(
-            (total.requests, total.errors, total.fallbacks),
-            (12, 1, 12),
-            "{}",
-            place.name()
-        );
-        assert_eq!((total.cost, total.tokens.input.0), (NanoUsd(78_000), 120));
-        assert_eq!((total.cache_misses, total.durations.sum), (12, 7_800));
-        assert!(total.durations.quantile(500).unwrap().abs_diff(600) <= 75);
-        let by = |by: &[Dimension]| ReportQuery {
-            by: by.to_vec(),
-            ..whole.clone()
-        };
-        assert_eq!(
-            lines(&ask(by(&[Dimension::Team, Dimension::Model]))),
-            [
-                "9 blue/small 6 $0.000045",
-                "9 red/large 3 $0.000018",
-                "9 red/small 3 $0.000015"
-            ]
-        );
-        let tags = ask(by(&[Dimension::Tag]));
-        assert_eq!(
-            lines(&tags),
-            ["9 chat 12 $0.000078", "9 search 6 $0.000042"]
-        );
-        assert_eq!(tags.total.requests, 12, "each once, whatever its tags");
-        let hourly = ReportQuery {
-            every: Every::Hours(2),
-            only: vec![
-                (Dimension::Team, "red".to_owned()),
-                (Dimension::StatusClass, "2xx".to_owned()),
-            ],
-            ..by(&[Dimension::Team])
-        };
-        assert_eq!(
-            lines(&ask(hourly)),
-            ["9 red 3 $0.000009", "11 red 2 $0.000019"]
-        );
-        for (from, until) in [(NOON, NINE), (NOON, NOON), (NOON, Timestamp(u64::MAX))] {
-            let report = ask(ReportQuery {
-                from,
-                until,
-                ..by(&[])
-            });
-            assert_eq!(report, Report::default(), "{from:?} to {until:?}");
-        }
-    });
-}
-
-#[test]
-fn records_are_found_by_what_is_known_of_them() {
-    everywhere(|place| {
-        let mut store = place.open();
-        traffic(store.as_mut());
-        write(store.as_mut(), record(13, "not a line", 7));
-        let mut reader = store.reader().unwrap();
-        let mut numbers = |filter: RecordFilter| {
-            let (mut numbers, mut page) = (
-                Vec::new(),
-                Page {
-                    size: 2,
-                    after: None,
-                },
-            );
-            loop {
-                let found = reader.records(&filter, &page).unwrap();
-                numbers.extend(found.rows.iter().map(|row| row.name.number.0));
-                page.after = found.next;
-                if page.after.is_none() {
-                    return numbers;
-                }
-            }
-        };
-        let only = |dimension, value: &str| RecordFilter {
-            only: vec![(dimension, value.to_owned())],
-            order: Order::OldestFirst,
-            ..RecordFilter::default()
-        };
-        let name = place.name();
-        assert_eq!(
-            numbers(RecordFilter::default()),
-            (1..=13).rev().collect::<Vec<_>>(),
-            "{name}"
-        );
-        assert_eq!(
-            numbers(only(Dimension::Model, "large")),
-            [2, 6, 10],
-            "{name}"
-        );
-        assert_eq!(
-            numbers(only(Dimension::Tag, "search")),
-            [2, 4, 6, 8, 10, 12]
-        );
-        assert_eq!(numbers(only(Dimension::Team, "green")), [0; 0]);
-        let newest = RecordFilter {
-            order: Order::NewestFirst,
-            from: Some(Timestamp(NINE.0 + 3_600_000_000_000)),
-            until: Some(Timestamp(NINE.0 + 2 * 3_600_000_000_000)),
-            ..only(Dimension::Team, "blue")
-        };
-        assert_eq!(numbers(newest), [8, 7]);
-        let all = RecordFilter::default;
-        assert_eq!(
-            numbers(RecordFilter {
-                status: Some(502),
-                ..all()
-            }),
-            [5]
-        );
-        assert_eq!(
-            numbers(RecordFilter {
-                end: Some("failed".to_owned()),
-                ..all()
-            }),
-            [5]
-        );
-        assert_eq!(
-            numbers(RecordFilter {
-                trace: Some("trace-7".to_owned()),
-                ..all()
-            }),
-            [7]
-        );
-        assert_eq!(
-            numbers(RecordFilter {
-                trace: Some("nobody".to_owned()),
-                ..all()
-            }),
-            [0; 0]
-        );
-        let found = reader
-            .records(&only(Dimension::Model, "large"), &Page::default())
-            .unwrap();
-        assert_eq!(found.rows[0].facts.series.team, "red");
-        assert!(found.rows[0].line.contains(r#""trace_id":"trace-2""#));
-    });
-}
-
-#[test]
-fn what_is_corrected_is_corrected_in_the_sums_too_and_only_from_what_it_was() {
-    everywhere(|place| {
-        let mut store = place.open();
-        traffic(store.as_mut());
-        let reprice = |number, old, new| {
-            Commit::Reprice(Box::new(Reprice {
-                name: named(number),
-                old: NanoUsd(old),
-                new: NanoUsd(new),
-                reason: "wrong price".to_owned(),
-                changes: Changes::default(),
-            }))
-        };
-        store
-            .commit(NOON, &[reprice(3, 3_000, 1_000), reprice(3, 1_000, 500)])
-            .unwrap();
-        for (number, old) in [(3, 3_000), (99, 0)] {
-            let refused = store.commit(NOON, &[reprice(number, old, 1)]);
-            assert_eq!(
-                refused,
-                Err(StoreError::RecordDiffers(named(number))),
-                "{}",
-                place.name()
-            );
-        }
-        // In the group that brings the record as well.
-        let line = r#"{"time":"2026-11-20T11:59:00Z","status":200,"end":"ok"}"#;
-        store
-            .commit(NOON, &[ledger(record(20, line, 10)), reprice(20, 10, 30)])
-            .unwrap();
-        drop(store);
-        let mut store = place.open();
-        let mut reader = store.reader().unwrap();
-        let query = ReportQuery {
-            from: NINE,
-            until: NOON,
-            ..ReportQuery::default()
-        };
-        assert_eq!(
-            reader.report(&query).unwrap().total.cost,
-            NanoUsd(78_000 - 2_500 + 30)
-        );
-        let entries = reader
-            .corrections(&Page::default())
-            .unwrap()
-            .rows
-            .into_iter();
-        let entries = entries.map(|row| (row.name.number.0, row.old.0, row.new.0));
-        assert_eq!(
-            entries.collect::<Vec<_>>(),
-            [(20, 10, 30), (3, 1_000, 500), (3, 3_000, 1_000)]
-        );
-        let records = reader
-            .records(&RecordFilter::default(), &Page::default())
-            .unwrap()
-            .rows;
-        let third = records.iter().find(|row| row.name == named(3)).unwrap();
-        assert_eq!(
-            (third.facts.cost, third.cost()),
-            (NanoUsd(3_000), NanoUsd(500))
-        );
-    });
-}
-
-#[test]
-fn old_records_go_in_small_parts_and_their_sums_stay() {
-    everywhere(|place| {
-        let mut store = place.open();
-        traffic(store.as_mut());
-        let ten = Timestamp(NINE.0 + 3_600_000_000_000);
-        let mut parts = Vec::new();
-        loop {
-            let part = store.forget_records(ten, 3).unwrap();
-            parts.push(part);
-            if part == 0 {
-                break;
-            }
-        }
-        assert_eq!(parts, [3, 1, 0], "{}", place.name());
-        let mut reader = store.reader().unwrap();
-        let left = reader
-            .records(&RecordFilter::default(), &Page::default())
-            .unwrap();
-        assert_eq!(left.rows.len(), 8);
-        let query = ReportQuery {
-            from: NINE,
-            until: NOON,
-            ..ReportQuery::default()
-        };
-        assert_eq!(reader.report(&query).unwrap().total.requests, 12);
-        // A record that was forgotten cannot be corrected, and its name may come again: the stream refuses it before.
-        write(store.as_mut(), record(30, "{}", 5));
-        reader.check().unwrap();
     });
 }
 

@@ -9,10 +9,12 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
-use super::{Dialect, Gateway, Model, OnUntranslatable, Target, Telemetry, suggest};
+use super::routing::OnUntranslatable;
+use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
 mod alone;
+mod budget_service;
 mod identity;
 mod key;
 mod money;
@@ -20,6 +22,7 @@ mod name;
 mod port;
 mod price;
 mod provider;
+mod routing;
 mod tenant;
 pub mod zones;
 
@@ -45,8 +48,12 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
     let mut problems = written.problems.clone();
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
-    let models = models(written, known, &mut problems);
+    let mut models = models(written, known, &mut problems);
+    routing::fallbacks(written, &mut models, &mut problems);
+    let policies = routing::policies(written, &models, &mut problems);
     let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
+    budget_service::needed(written, &tenants, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -58,7 +65,8 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
-        budget_service: None,
+        policies,
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -66,6 +74,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {
@@ -102,6 +111,7 @@ fn telemetry(written: &raw::Config) -> Telemetry {
         Some(Written { value, .. }) => Telemetry {
             label_values_max: value.label_values_max.value_or(default.label_values_max),
             response_headers: value.response_headers.value_or(default.response_headers),
+            explain: value.explain.value_or(default.explain),
         },
     }
 }
@@ -169,6 +179,8 @@ struct Chains<'written> {
     /// nothing under `providers` can be read: then no name is called unknown.
     providers: Option<BTreeMap<&'written str, (usize, Option<Dialect>)>>,
     prices: price::Prices<'written>,
+    /// For models that say nothing else.
+    on_untranslatable: OnUntranslatable,
     /// `PROVIDER/MODEL` of every target.
     targets: BTreeSet<String>,
     /// Every target could be read, so a price without one is a mistake.
@@ -186,6 +198,9 @@ fn models(written: &raw::Config, known: Beside<'_>, problems: &mut Problems) -> 
     let mut chains = Chains {
         providers: positions_of(written),
         prices: price::check(written, known, problems),
+        on_untranslatable: written
+            .on_untranslatable
+            .value_or(OnUntranslatable::default()),
         targets: BTreeSet::new(),
         complete: written.models.written().is_some(),
     };
@@ -245,8 +260,11 @@ fn model(
             chains.complete = false;
             continue;
         };
-        let twin =
-            |other: &Target| (other.provider, &other.model) == (target.provider, &target.model);
+        let what = |target: &Target| {
+            let region = target.traits.region.clone();
+            (target.provider, target.model.clone(), region)
+        };
+        let twin = |other: &Target| what(other) == what(&target);
         match given.written() {
             Some(given) if targets.iter().any(twin) => problems.push(given.place.problem(
                 "the same provider and model are a target of this model already",
@@ -255,14 +273,13 @@ fn model(
             _ => targets.push(target),
         }
     }
-    Some(Model {
+    let model = Model {
         name: named.name.value.clone(),
         targets,
-        on_untranslatable: body
-            .value
-            .on_untranslatable
-            .value_or(OnUntranslatable::default()),
-    })
+        routing: routing::routing(&body.value, chains.on_untranslatable, problems),
+    };
+    routing::weights(named, &model, problems);
+    Some(model)
 }
 
 fn target(
@@ -306,6 +323,7 @@ fn target(
         ..Target::default()
     };
     chains.prices.fill(&asked, &mut target, problems);
+    routing::own(&written.value, &mut target, problems);
     target.model = model;
     chains.targets.insert(full_name);
     Some(target)

@@ -4,22 +4,28 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::Explains;
 use super::node::Node;
 use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, Section, section};
+use super::routing::OnUntranslatable;
 use super::scalar::{address, count, duration, size, text, truth};
 
+mod budget_service;
 mod model;
 pub(super) mod money;
 mod price;
 mod provider;
+mod routing;
 pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
+pub use budget_service::BudgetService;
 pub use model::{Model, Target, Unpriced};
 pub use money::{Budget, Money};
 pub use price::{Extends, LongContext, Price, Rates};
 pub use provider::{Aws, Provider, Tls, is_variable};
+pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
 pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
@@ -29,16 +35,22 @@ pub struct Config {
     pub listen: Given<Listen>,
     /// `admin`
     pub admin: Given<Admin>,
+    /// `budget_service`
+    pub budget_service: Given<BudgetService>,
     /// `providers`, in the order of the file.
     pub providers: Given<Vec<Named<Provider>>>,
     /// `models`, in the order of the file.
     pub models: Given<Vec<Named<Model>>>,
     /// `tenants`
     pub tenants: Given<Tenants>,
+    /// `policies`
+    pub policies: Given<Vec<Given<Policy>>>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
     /// `unpriced`, for every model that says nothing else.
     pub unpriced: Given<Unpriced>,
+    /// `on_untranslatable`, for every model that says nothing else.
+    pub on_untranslatable: Given<OnUntranslatable>,
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
@@ -83,6 +95,8 @@ pub struct Telemetry {
     pub label_values_max: Given<usize>,
     /// `response_headers`
     pub response_headers: Given<bool>,
+    /// `explain`
+    pub explain: Given<Explains>,
 }
 
 /// Reads the tree: whatever can be read is, and the rest is in [`Config::problems`].
@@ -111,11 +125,19 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
     Config {
         listen: top.section("listen", listen, findings),
         admin: top.section("admin", admin, findings),
+        budget_service: top.section("budget_service", budget_service::budget_service, findings),
         providers: named(top, "providers", provider::provider, findings),
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),
+        policies: each(
+            top,
+            "policies",
+            |part, findings| section(part, routing::policy, findings),
+            findings,
+        ),
         prices: named(top, "prices", price::prices, findings),
         unpriced: top.single("unpriced", model::unpriced, findings),
+        on_untranslatable: top.single("on_untranslatable", routing::on_untranslatable, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
         asked: BTreeSet::new(),
@@ -174,5 +196,6 @@ fn telemetry(fields: &mut Section<'_>, findings: &mut Findings) -> Telemetry {
         access_log: fields.single("access_log", text, findings),
         label_values_max: fields.single("label_values_max", count, findings),
         response_headers: fields.single("response_headers", truth, findings),
+        explain: fields.single("explain", routing::explains, findings),
     }
 }

@@ -200,7 +200,7 @@ pub fn report(usage: Json<'_>) -> Report {
     } else {
         let frame = with_frame.0.saturating_sub(prompt.0);
         let surely = Tokens(cached.0.saturating_sub(frame));
-        figures.within(with_frame, prompt, surely)
+        figures.uncached(prompt, surely)
     };
     let used = Usage {
         input,

@@ -300,7 +300,7 @@ pub fn report(usage: Json<'_>) -> Report {
     let prompt = count(&mut figures, "promptTokenCount")
         .plus(count(&mut figures, "toolUsePromptTokenCount"));
     let cached = count(&mut figures, "cachedContentTokenCount");
-    let (input, cached_input) = figures.divide(prompt, cached);
+    let (input, cached_input) = figures.uncached(prompt, cached);
     let heard = audio(&mut figures, usage, "promptTokensDetails");
     let heard_before = audio(&mut figures, usage, "cacheTokensDetails");
     let heard = Tokens(heard.0.saturating_sub(heard_before.0));

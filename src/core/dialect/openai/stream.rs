@@ -354,7 +354,7 @@ pub fn report(usage: Json<'_>) -> Report {
     } else {
         figures.divide(answer, thought)
     };
-    let (input, cached_input) = figures.divide(prompt, cached);
+    let (input, cached_input) = figures.uncached(prompt, cached);
     let written = figures.field(details, "cache_write_tokens");
     let (input, cache_write) = figures.divide(input, written);
     // Some of what was heard may have come from the cache: it is taken for new, which costs more.

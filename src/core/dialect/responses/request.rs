@@ -79,7 +79,7 @@ fn logprobs(json: Json<'_>) -> Result<Option<u64>, Refusal> {
     let top = ask::whole(json, "top_logprobs")?.filter(|top| *top > 0);
     let mut included = json.get("include").map(Json::items).into_iter().flatten();
     let included = included.any(|what| what.is("message.output_text.logprobs"));
-    Ok(top.or(included.then_some(0)))
+    Ok(if included { top.or(Some(0)) } else { top })
 }
 
 fn reasoning(json: Json<'_>, unread: &mut Vec<String>) -> Result<Reasoning, Refusal> {

@@ -4,20 +4,20 @@
 //! Rows are changed through [`Rows`], which repeats a change until its swap succeeds. What must be said is queued after
 //! the swap: who dies in between leaves money held, never money lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
 use super::row::{LeaseRow, Short, Standing};
-use crate::money::ids::{Millis, OpenId, ScopeId};
-use crate::money::message::{Debt, Open, Return, Usage, Want};
+use crate::money::ids::{LeaseId, Millis, OpenId, ScopeId};
+use crate::money::message::{AMOUNT_MAX, Open, Return, Usage, Want};
 use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
 /// A request that waits tries again after this, if nothing comes before.
 const TRY_AGAIN_MS: u64 = 100;
 /// A service that was not heard for so long, though it was asked, is away.
-const AWAY_AFTER_MS: u64 = 1_000;
+const AWAY_AFTER_MS: u64 = 3_000;
 /// Rows are looked through for idle money this often.
 const SWEEP_MS: u64 = 500;
 /// A scope that this worker did not use for so long is swept by others, or not at all any more.
@@ -43,8 +43,6 @@ pub type Ticket = u32;
 pub enum Outcome {
     /// It is held.
     Held(Hold),
-    /// It is not, but the terms allow to owe it while the service is away.
-    Owed,
     /// It is not.
     Uncovered(Uncovered),
 }
@@ -56,8 +54,6 @@ pub struct Ending {
     pub cost: NanoUsd,
     /// The opening it closes.
     pub closes: Option<OpenId>,
-    /// Who owes what its hold does not cover.
-    pub owed_by: Vec<ScopeId>,
     /// The line of its record.
     pub record: Vec<u8>,
 }
@@ -69,6 +65,15 @@ struct Waiting {
     since: Millis,
     tries_at: Millis,
     short_of: ScopeId,
+    /// The service said that it has nothing for it.
+    is_denied: bool,
+}
+
+impl Waiting {
+    /// Nobody is refused money that was not asked for.
+    fn is_over(&self, now: Millis) -> bool {
+        self.is_denied && now.is_over(self.since, self.wanted.wait_ms)
+    }
 }
 
 /// One worker.
@@ -80,10 +85,10 @@ pub struct Keeper {
     standings: BTreeMap<ScopeId, Standing>,
     /// Scopes this worker took from, and when last.
     mine: BTreeMap<ScopeId, Millis>,
-    /// What is owed and was not answered yet.
-    owed: BTreeMap<ScopeId, NanoUsd>,
     heard_at: Millis,
     asked_at: Option<Millis>,
+    /// The last call did not get through.
+    is_cut_off: bool,
     swept_at: Millis,
     is_urgent: bool,
 }
@@ -123,19 +128,20 @@ impl Keeper {
 
     /// Whether the service does not answer.
     pub fn is_away(&self, now: Millis) -> bool {
-        self.asked_at
-            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS))
+        let silent = self
+            .asked_at
+            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS));
+        self.is_cut_off || silent
+    }
+
+    /// A call did not get through.
+    pub fn cut_off(&mut self) {
+        self.is_cut_off = true;
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
-    }
-
-    /// What is owed, uncovered by any lease.
-    pub fn exposure(&self) -> NanoUsd {
-        let sum: u128 = self.owed.values().map(|owed| u128::from(owed.0)).sum();
-        NanoUsd(u64::try_from(sum).unwrap_or(u64::MAX))
     }
 
     /// Holds what is wanted. None: the request waits, and [`Keeper::arrived`] or [`Keeper::tick`] tells what became of it.
@@ -159,8 +165,9 @@ impl Keeper {
             since: now,
             tries_at: now.after(TRY_AGAIN_MS),
             short_of,
+            is_denied: false,
         });
-        self.ask(rows, short_of, now);
+        self.ask_for_all(rows, now);
         None
     }
 
@@ -168,7 +175,7 @@ impl Keeper {
     pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
         match self.take(rows, wanted, now) {
             Ok(hold) => Outcome::Held(hold),
-            Err(scope) if self.is_away(now) => self.owe_or_refuse(wanted, scope),
+            Err(scope) if self.is_away(now) => Outcome::Uncovered(Uncovered::Unreachable { scope }),
             Err(scope) => {
                 self.ask(rows, scope, now);
                 self.refuse(scope)
@@ -194,10 +201,12 @@ impl Keeper {
 
     /// A request is over: pays for it, puts the rest back, and reports it.
     pub fn settle(&mut self, rows: &mut impl Rows, hold: Hold, ending: Ending) {
-        let held = hold.parts.iter().map(|part| part.nanos.0).max();
-        let is_covered = !hold.parts.is_empty() || ending.owed_by.is_empty();
         let mut settling = Settling::new(hold, ending.cost);
-        let Finished { charges, returns } = loop {
+        let Finished {
+            charges,
+            debts,
+            returns,
+        } = loop {
             match settling.next_step() {
                 SettlingStep::Pay { part, cost } => {
                     let (_, (charge, back)) = rows.change(part.scope, |row| {
@@ -212,20 +221,6 @@ impl Keeper {
         for back in returns {
             self.give_back(Some(back));
         }
-        let uncovered = if is_covered {
-            NanoUsd::ZERO
-        } else {
-            NanoUsd(ending.cost.0.saturating_sub(held.unwrap_or_default()))
-        };
-        let debts: Vec<Debt> = ending
-            .owed_by
-            .iter()
-            .filter(|_| uncovered > NanoUsd::ZERO)
-            .map(|scope| Debt {
-                scope: *scope,
-                nanos: uncovered,
-            })
-            .collect();
         if let Some(outbox) = &mut self.outbox {
             outbox.report(Usage {
                 closes: ending.closes,
@@ -236,16 +231,6 @@ impl Keeper {
                 ..Usage::default()
             });
         }
-    }
-
-    /// What was owed for a request is known now, or was never spent.
-    pub fn unowe(&mut self, scopes: &[ScopeId], amount: NanoUsd) {
-        for scope in scopes {
-            if let Some(owed) = self.owed.get_mut(scope) {
-                *owed = NanoUsd(owed.0.saturating_sub(amount.0));
-            }
-        }
-        self.owed.retain(|_, owed| *owed > NanoUsd::ZERO);
     }
 
     /// Reports a request that begins. None as long as nobody knows who this process is.
@@ -263,6 +248,9 @@ impl Keeper {
         now: Millis,
     ) -> Vec<(Ticket, Outcome)> {
         self.heard(now);
+        for debt in arrival.answered.usage.iter().flat_map(|usage| &usage.debts) {
+            rows.change(debt.scope, |row| (row.repaid(debt.nanos), ()));
+        }
         for grant in &arrival.grants {
             let (_, landed) = rows.change(grant.scope, |row| {
                 // What does not fit into a row would not be spent here in a thousand years: it stays held for us.
@@ -281,6 +269,15 @@ impl Keeper {
         }
         for scope in &arrival.denied {
             rows.change(*scope, |row| (row.denied(now), ()));
+            let wants = &arrival.answered.wants;
+            let needed = wants.iter().find(|want| want.scope == *scope);
+            let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
+            for waiting in &mut self.waiting {
+                let mut payers = waiting.wanted.payers.iter();
+                waiting.is_denied |= asked
+                    && arrival.sent_at >= waiting.since
+                    && payers.any(|payer| payer.scope == *scope);
+            }
         }
         for scope in &arrival.recall {
             if !self.waits_for(*scope) {
@@ -291,12 +288,16 @@ impl Keeper {
         for waiting in std::mem::take(&mut self.waiting) {
             match self.take(rows, &waiting.wanted, now) {
                 Ok(hold) => told.push((waiting.ticket, Outcome::Held(hold))),
+                Err(scope) if waiting.is_over(now) => {
+                    told.push((waiting.ticket, self.refuse(scope)));
+                }
                 Err(short_of) => self.waiting.push(Waiting {
                     short_of,
                     ..waiting
                 }),
             }
         }
+        self.ask_for_all(rows, now);
         told
     }
 
@@ -304,14 +305,14 @@ impl Keeper {
     pub fn heard(&mut self, now: Millis) {
         self.heard_at = now;
         self.asked_at = None;
+        self.is_cut_off = false;
     }
 
     /// Time passes: tries again for those who wait, refuses those who waited long enough, sends home what lies idle.
     pub fn tick(&mut self, rows: &mut impl Rows, now: Millis) -> Vec<(Ticket, Outcome)> {
         let mut told = Vec::new();
-        let mut asked = Vec::new();
         for mut waiting in std::mem::take(&mut self.waiting) {
-            if now >= waiting.tries_at {
+            if now >= waiting.tries_at || self.is_away(now) {
                 match self.take(rows, &waiting.wanted, now) {
                     Ok(hold) => {
                         told.push((waiting.ticket, Outcome::Held(hold)));
@@ -320,33 +321,23 @@ impl Keeper {
                     Err(short_of) => waiting.short_of = short_of,
                 }
                 waiting.tries_at = now.after(TRY_AGAIN_MS);
-                asked.push(waiting.short_of);
             }
-            let patience = waiting.wanted.wait_ms;
             if self.is_away(now) {
-                let outcome = self.owe_or_refuse(&waiting.wanted, waiting.short_of);
-                told.push((waiting.ticket, outcome));
-            } else if now.is_over(waiting.since, patience) && self.was_answered(waiting.since) {
+                let scope = waiting.short_of;
+                let why = Uncovered::Unreachable { scope };
+                told.push((waiting.ticket, Outcome::Uncovered(why)));
+            } else if waiting.is_over(now) {
                 told.push((waiting.ticket, self.refuse(waiting.short_of)));
             } else {
                 self.waiting.push(waiting);
             }
         }
-        for scope in asked {
-            if self.waits_for(scope) {
-                self.ask(rows, scope, now);
-            }
-        }
+        self.ask_for_all(rows, now);
         if now.is_over(self.swept_at, SWEEP_MS) {
             self.swept_at = now;
             self.sweep(rows, now);
         }
         told
-    }
-
-    /// Whether the service spoke since then: nobody is refused money that was not asked for.
-    fn was_answered(&self, since: Millis) -> bool {
-        self.heard_at >= since
     }
 
     fn waits_for(&self, scope: ScopeId) -> bool {
@@ -370,7 +361,11 @@ impl Keeper {
                             Err(short) => (row, (Err(short), row.standing)),
                         });
                     self.standings.insert(scope, standing);
-                    self.took(&mut taking, scope, slot, result, now);
+                    if result.is_err() && self.borrow(rows, wanted, scope, now) {
+                        taking.took(slot, LeaseId::UNCOVERED);
+                    } else {
+                        self.took(&mut taking, scope, slot, result, now);
+                    }
                 }
                 TakingStep::GiveBack(part) => self.release(rows, vec![part]),
                 TakingStep::Held(hold) => return Ok(hold),
@@ -379,12 +374,37 @@ impl Keeper {
         }
     }
 
+    /// While the service is away a request may go uncovered, as far as the terms of its purse allow it. What one process
+    /// has borrowed stands in the row, for all its workers.
+    fn borrow(
+        &mut self,
+        rows: &mut impl Rows,
+        wanted: &Wanted,
+        scope: ScopeId,
+        now: Millis,
+    ) -> bool {
+        let payer = wanted.payers.iter().find(|payer| payer.scope == scope);
+        let allowed = match payer {
+            Some(payer) if self.is_away(now) => payer.debt.unwrap_or(AMOUNT_MAX),
+            Some(_) | None => NanoUsd::ZERO,
+        };
+        if allowed == NanoUsd::ZERO {
+            return false;
+        }
+        let (_, borrowed) =
+            rows.change(scope, |row| match row.borrow(wanted.amount, allowed, now) {
+                Ok(row) => (row, true),
+                Err(_) => (row, false),
+            });
+        borrowed
+    }
+
     fn took(
         &mut self,
         taking: &mut Taking,
         scope: ScopeId,
         slot: Option<u32>,
-        result: Result<(crate::money::ids::LeaseId, Option<Want>), Short>,
+        result: Result<(LeaseId, Option<Want>), Short>,
         now: Millis,
     ) {
         match result {
@@ -399,6 +419,15 @@ impl Keeper {
         }
     }
 
+    /// Asks for all who wait, in all their scopes at once: one round trip is enough.
+    fn ask_for_all(&mut self, rows: &mut impl Rows, now: Millis) {
+        let wanted = self.waiting.iter().map(|waiting| &waiting.wanted);
+        let scopes: BTreeSet<ScopeId> = wanted.flat_map(Wanted::scopes).collect();
+        for scope in scopes {
+            self.ask(rows, scope, now);
+        }
+    }
+
     /// Asks for what all who wait for this scope need.
     fn ask(&mut self, rows: &mut impl Rows, scope: ScopeId, now: Millis) {
         let Some(outbox) = &mut self.outbox else {
@@ -407,7 +436,10 @@ impl Keeper {
         let short = self
             .waiting
             .iter()
-            .filter(|waiting| waiting.short_of == scope)
+            .filter(|waiting| {
+                let mut payers = waiting.wanted.payers.iter();
+                payers.any(|payer| payer.scope == scope)
+            })
             .map(|waiting| waiting.wanted.amount);
         let (mut need, mut all) = (NanoUsd::ZERO, NanoUsd::ZERO);
         for amount in short {
@@ -416,31 +448,18 @@ impl Keeper {
             }
             all = NanoUsd(all.0.saturating_add(amount.0));
         }
-        let (_, want) = rows.change(scope, |row| match row.ask(need, all, now) {
-            Some((row, want)) => (row, Some(want)),
-            None => (row, None),
+        let (_, want) = rows.change(scope, |row| {
+            // One that has enough for all who wait is asked for nothing.
+            let asked = (row.free < all || all == NanoUsd::ZERO).then(|| row.ask(need, all, now));
+            match asked.flatten() {
+                Some((row, want)) => (row, Some(want)),
+                None => (row, None),
+            }
         });
         if let Some(want) = want {
             self.is_urgent = true;
             outbox.want(want);
         }
-    }
-
-    fn owe_or_refuse(&mut self, wanted: &Wanted, scope: ScopeId) -> Outcome {
-        let fits = |keeper: &Self, scope: ScopeId, debt: Option<NanoUsd>| {
-            let owed = keeper.owed.get(&scope).copied().unwrap_or_default();
-            let sum = owed.0.saturating_add(wanted.amount.0);
-            debt.is_none_or(|debt| sum <= debt.0)
-        };
-        let mut payers = wanted.payers.iter();
-        if !payers.all(|payer| fits(self, payer.scope, payer.debt)) {
-            return Outcome::Uncovered(Uncovered::Unreachable { scope });
-        }
-        for payer in &wanted.payers {
-            let owed = self.owed.entry(payer.scope).or_default();
-            *owed = NanoUsd(owed.0.saturating_add(wanted.amount.0));
-        }
-        Outcome::Owed
     }
 
     fn refuse(&self, scope: ScopeId) -> Outcome {

@@ -12,6 +12,8 @@ use crate::units::NanoUsd;
 
 /// A batch that is not answered is sent again after this.
 pub const OUTBOX_RETRY_MS: u64 = 500;
+/// A service that has not answered for so long is away.
+pub const AWAY_AFTER_MS: u64 = 1_000;
 /// A batch that was refused is sent again after this: whoever repaired the cause should not have to restart anything.
 const REFUSED_RETRY_MS: u64 = 5_000;
 /// A holder with nothing to say says so this often, lest it be taken for dead.
@@ -192,6 +194,15 @@ impl Outbox {
         match self.state {
             State::ExpectCure { refusal, .. } => Some(refusal),
             State::Collecting | State::ExpectReply { .. } => None,
+        }
+    }
+
+    /// Whether the service is away: a batch of this stream has waited too long for its answer. One that is refused was
+    /// answered.
+    pub fn is_unanswered(&self, now: Millis) -> bool {
+        match self.state {
+            State::ExpectReply { first_sent_at, .. } => now.is_over(first_sent_at, AWAY_AFTER_MS),
+            State::Collecting | State::ExpectCure { .. } => false,
         }
     }
 

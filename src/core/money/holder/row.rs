@@ -47,6 +47,8 @@ pub struct LeaseRow {
     pub asking: Asking,
     /// How its budgets stood when the service last spoke of them.
     pub standing: Standing,
+    /// Spent without a lease while the service was away, or held for that: until the service knows of it.
+    pub uncovered: NanoUsd,
 }
 
 /// How the budgets of a scope stand, as far as this process has heard.
@@ -160,6 +162,32 @@ impl LeaseRow {
         Ok(Taken { row, ask })
     }
 
+    /// Takes `amount` without a lease, because the service is away, if all that is uncovered stays within what is
+    /// `allowed`. Only for rows that all workers share: each sees what the others have taken.
+    pub fn borrow(self, amount: NanoUsd, allowed: NanoUsd, now: Millis) -> Result<Self, Short> {
+        let uncovered = more(self.uncovered, amount);
+        if uncovered > allowed {
+            return Err(Short {
+                missing: less(uncovered, allowed),
+            });
+        }
+        Ok(Self {
+            uncovered,
+            demand: self.demand.and(amount, now),
+            used_at: now,
+            ..self
+        })
+    }
+
+    /// The service has posted what was uncovered: as much may be borrowed again.
+    #[must_use]
+    pub fn repaid(self, nanos: NanoUsd) -> Self {
+        Self {
+            uncovered: less(self.uncovered, nanos),
+            ..self
+        }
+    }
+
     /// Asks the service for more, unless somebody does already. `need` must be free for the first who waits, `waiting`
     /// for all who do.
     pub fn ask(self, need: NanoUsd, waiting: NanoUsd, now: Millis) -> Option<(Self, Want)> {
@@ -246,6 +274,10 @@ impl LeaseRow {
     /// Puts back what a request held of `lease` and does not need. Money of a lease that is no longer here goes to the
     /// service.
     pub fn release(self, lease: LeaseId, held: NanoUsd) -> Released {
+        if lease == LeaseId::UNCOVERED {
+            let row = self.repaid(held);
+            return Released { row, back: None };
+        }
         let here = self.in_flight_here(lease, held);
         let row = Self {
             in_flight: less(self.in_flight, here),
@@ -259,6 +291,9 @@ impl LeaseRow {
     /// Pays `cost` out of the `held` of `lease`; the rest is free again. What the hold does not cover comes out of what
     /// is free; what that does not cover is reported as spent beyond the lease.
     pub fn settle(self, lease: LeaseId, held: NanoUsd, cost: NanoUsd) -> Settled {
+        if lease == LeaseId::UNCOVERED {
+            return self.owe(held, cost);
+        }
         let here = self.in_flight_here(lease, held);
         let paid = cost.min(held);
         let paid_here = paid.min(here);
@@ -282,6 +317,24 @@ impl LeaseRow {
         let paid_elsewhere = less(paid, paid_here);
         let back = give_back(lease, less(less(held, here), paid_elsewhere));
         Settled { row, charge, back }
+    }
+
+    /// What was held uncovered cost so much: from now on that is what the service has to be told.
+    fn owe(self, held: NanoUsd, cost: NanoUsd) -> Settled {
+        let row = Self {
+            uncovered: more(less(self.uncovered, held), cost),
+            ..self
+        };
+        let charge = Charge {
+            lease: LeaseId::UNCOVERED,
+            nanos: cost,
+            over: NanoUsd::ZERO,
+        };
+        Settled {
+            row,
+            charge,
+            back: None,
+        }
     }
 
     /// Gives back all that is free, because money is tight, and hoards nothing for a while.
@@ -314,6 +367,7 @@ impl LeaseRow {
     pub fn is_closed(&self) -> bool {
         self.free == NanoUsd::ZERO
             && self.in_flight == NanoUsd::ZERO
+            && self.uncovered == NanoUsd::ZERO
             && !matches!(self.asking, Asking::ExpectGrant { .. })
     }
 

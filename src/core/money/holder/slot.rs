@@ -12,7 +12,7 @@ use crate::units::NanoUsd;
 /// Slots a scope may stand in.
 pub const PLACE_WAYS: usize = 2;
 /// The size of a row in shared data.
-pub const ROW_BYTES: usize = 160;
+pub const ROW_BYTES: usize = 168;
 
 /// Where a scope's row is, or could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl LeaseRow {
             self.standing.spent.0,
             self.standing.limit.0,
             self.standing.resets_at.0,
+            self.uncovered.0,
         ];
         let mut bytes = [0; ROW_BYTES];
         for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -130,6 +131,7 @@ impl LeaseRow {
                 limit: NanoUsd(next()?),
                 resets_at: Millis(next()?),
             },
+            uncovered: NanoUsd(next()?),
         })
     }
 }
