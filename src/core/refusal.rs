@@ -279,6 +279,19 @@ impl Refusal {
         .blaming(param)
     }
 
+    /// Of what was said before only the name was sent.
+    pub fn nothing_stored(path: &str) -> Self {
+        Self::new(
+            400,
+            "item_not_found",
+            format!(
+                "`{path}` names an item by its id, and nothing is stored here. Send the item itself (`store: false` makes \
+                 SDKs do so)."
+            ),
+        )
+        .blaming("input")
+    }
+
     /// A model that nobody here knows.
     pub fn unknown_model(name: &str) -> Self {
         let name: String = name.chars().take(128).collect();

@@ -6,7 +6,7 @@ use tollgate_core::dialect::json::{Json, Kind, Tape};
 use tollgate_core::dialect::openai::{self, Look};
 use tollgate_core::dialect::passage::{Heard, Passage, Seen};
 use tollgate_core::dialect::reply::TEXT_BYTES_MAX;
-use tollgate_core::dialect::speak::{Asked, Fault, Provider, Target, UsageWish};
+use tollgate_core::dialect::speak::{Asked, Calls, Fault, Provider, Target, UsageWish};
 use tollgate_core::dialect::tables::{CLIENTS, providers};
 use tollgate_core::dialect::{accents::StreamUsage, base64, writer};
 use tollgate_core::endpoint::Streams;
@@ -36,6 +36,7 @@ fn asked() -> Asked {
         id: "r".to_owned(),
         created: 1,
         usage: UsageWish::Asked,
+        calls: Calls::Any,
     }
 }
 

@@ -42,6 +42,34 @@ pub struct Asked {
     pub created: u64,
     /// Whether a stream ends with the figures, where the dialect lets the caller say so.
     pub usage: UsageWish,
+    /// How many calls of tools an answer may make.
+    pub calls: Calls,
+}
+
+/// How many calls of tools an answer may make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calls {
+    /// As many as the model wants.
+    #[default]
+    Any,
+    /// One: most providers cannot be told so, and then the caller gets the first. The model makes the others when it
+    /// has seen the result.
+    One,
+}
+
+impl Calls {
+    /// As the caller wants it.
+    pub fn of(chat: &Chat) -> Self {
+        match chat.parallel_tool_calls {
+            Some(false) => Self::One,
+            Some(true) | None => Self::Any,
+        }
+    }
+
+    /// Whether an answer may make the call with this number, from 0.
+    pub fn allows(self, call: u32) -> bool {
+        self == Self::Any || call == 0
+    }
 }
 
 /// Whether a stream ends with the figures.
@@ -200,6 +228,8 @@ pub struct Written {
     pub headers: Vec<(&'static str, &'static str)>,
     /// What the provider is not told.
     pub dropped: Vec<Gap>,
+    /// What the caller gets of its calls.
+    pub calls: Calls,
 }
 
 /// A good status with a body that is no reply.

@@ -9,6 +9,7 @@
 
 mod books;
 mod crashes;
+mod media;
 mod never_over;
 mod promises;
 

@@ -3,7 +3,7 @@
 use crate::dialect::ask::{self, Place};
 use crate::dialect::gaps::{Gaps, Policy};
 use crate::dialect::json::{Json, Kind, Tape};
-use crate::dialect::speak::{Target, Written};
+use crate::dialect::speak::{Calls, Target, Written};
 use crate::dialect::writer::{Writer, object};
 use crate::refusal::Refusal;
 
@@ -43,6 +43,7 @@ pub fn write(
         path: "/v2/rerank".to_owned(),
         headers: Vec::new(),
         dropped: gaps.settle().map_err(|lost| lost.refusal())?,
+        calls: Calls::Any,
     })
 }
 
