@@ -165,15 +165,18 @@ fn figures(json: &[u8]) -> Option<Report> {
     } else {
         return None;
     };
-    let details = usage.get("input_tokens_details");
-    let details = details.or_else(|| usage.get("prompt_tokens_details"));
+    let details = usage
+        .get("input_tokens_details")
+        .or_else(|| usage.get("input_token_details"))
+        .or_else(|| usage.get("prompt_tokens_details"));
     let cached = figures.field(details, "cached_tokens");
-    let (input, cached_input) = {
-        let prompt = figures.field(Some(usage), prompt);
-        figures.divide(prompt, cached)
-    };
+    let heard = figures.field(details, "audio_tokens");
+    let prompt = figures.field(Some(usage), prompt);
+    let (input, cached_input) = figures.divide(prompt, cached);
+    let (input, audio_input) = figures.within(prompt, input, heard);
     let used = Usage {
         input,
+        audio_input,
         cached_input,
         output: figures.field(Some(usage), answer),
         ..Usage::default()
@@ -197,6 +200,10 @@ mod tests {
                 Some((10, 4, 3)),
             ),
             (
+                r#"{"type":"tokens","input_tokens":14,"output_tokens":3,"total_tokens":17,"input_token_details":{"text_tokens":2,"audio_tokens":12}}"#,
+                Some((2, 12, 3)),
+            ),
+            (
                 r#"{"prompt_tokens":5,"completion_tokens":0,"total_tokens":5}"#,
                 Some((5, 0, 0)),
             ),
@@ -208,7 +215,8 @@ mod tests {
         ] {
             let got = figures(json.as_bytes()).map(|report| {
                 let usage = report.usage;
-                (usage.input.0, usage.cached_input.0, usage.output.0)
+                let apart = usage.cached_input.plus(usage.audio_input);
+                (usage.input.0, apart.0, usage.output.0)
             });
             assert_eq!(got, want, "{json}");
         }

@@ -196,8 +196,8 @@ impl Admission {
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
             let field = dialect.cap_field(endpoint.path);
-            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
-            return Ok((Way::Passes, cap));
+            let tokens = bounds.cap(target);
+            return Ok((Way::Passes, Some(Cap { field, tokens })));
         }
         let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
         match others {

@@ -201,6 +201,15 @@ fn what_cannot_be_said_is_refused_passed_on_or_left_out_as_the_operator_wants() 
     assert_eq!(record["dropped"], json!(["logprobs"]), "{record}");
     let record = gateway.record_of(skipped.header("x-tollgate-trace-id"));
     assert!(record["dropped"].is_null(), "{record}");
+    // Who comes after somebody that can say it is only passed over.
+    let biased = || {
+        let call = Client::Chat.ask(&gateway, ("openai-then-gemini", "hi"), Shape::Whole);
+        call.field("logit_bias", json!({"5": 1})).send()
+    };
+    assert_eq!(biased().header("x-tollgate-provider"), Some("openai"));
+    gateway.provider("openai").next(Scripted::status(500));
+    assert_eq!(biased().error(), "502 server_error provider_error");
+    assert_eq!(gateway.provider("gemini").requests(), []);
 }
 
 #[test]
