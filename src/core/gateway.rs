@@ -321,7 +321,7 @@ impl Admission {
         let expected = Expected {
             caller,
             endpoint,
-            wishes: Wishes::read(head, &self.config.policy_headers()),
+            wishes: Wishes::read(head, &self.config.looks().headers),
         };
         self.state = match endpoint.form {
             Form::Json => State::ExpectBody(expected),

@@ -343,10 +343,12 @@ impl Splice {
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
         let has_field = self.edits.iter().any(|(_, text)| *text == Text::Cap);
-        let field = cap.filter(|_| !has_field).and_then(|Cap { field, tokens }| {
-            let field = format!("\"{field}\":{},", tokens?.0);
-            Some((self.begin..self.begin, Cow::Owned(field)))
-        });
+        let field = cap
+            .filter(|_| !has_field)
+            .and_then(|Cap { field, tokens }| {
+                let field = format!("\"{field}\":{},", tokens?.0);
+                Some((self.begin..self.begin, Cow::Owned(field)))
+            });
         let edits = self.edits.iter().filter_map(move |(range, text)| {
             let written = match text {
                 Text::Model => Cow::Borrowed(quoted),

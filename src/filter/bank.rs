@@ -17,8 +17,8 @@ use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::host;
 use crate::host::call::{self, Context};
-use crate::host::{self, Level};
 use crate::line::{self, Begun, Line};
 use crate::rows::Slots;
 
@@ -278,7 +278,7 @@ impl Bank {
             told.into_iter()
                 .map(|(ticket, outcome)| (ticket, News::Money(outcome))),
         );
-        let Bank { opening, news, .. } = self;
+        let Self { opening, news, .. } = self;
         opening.retain(|(request, _, until)| {
             let late = at >= *until;
             if late {
@@ -330,7 +330,8 @@ impl Bank {
             return;
         }
         match Line::begin(now) {
-            Begun::Line(line, outbox) => {
+            Begun::Line(begun) => {
+                let (line, outbox) = *begun;
                 self.line = Some(line);
                 self.keeper.begin(outbox);
             }
@@ -416,12 +417,7 @@ impl Bank {
         let answer = match answer {
             Ok(answer) => answer,
             Err(unreadable) => {
-                host::log(
-                    Level::Error,
-                    &format!(
-                        "tollgate: the budget service answers what cannot be read: {unreadable}"
-                    ),
-                );
+                log::error!("the budget service answers what cannot be read: {unreadable}");
                 return;
             }
         };
@@ -468,9 +464,8 @@ impl Bank {
                 }
             }
             Err(refusal) => {
-                host::log(
-                    Level::Error,
-                    "tollgate: the budget service refuses a batch: its log says why; the batch is kept and sent again",
+                log::error!(
+                    "the budget service refuses a batch: its log says why; the batch is kept and sent again"
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }

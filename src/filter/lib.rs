@@ -9,6 +9,7 @@ use tollgate_core::config;
 use crate::callbacks::Stream;
 use crate::host::call::Context;
 
+mod abi;
 mod attempt;
 mod bank;
 mod callbacks;
@@ -38,7 +39,7 @@ impl Plugin {
         match serde_json::from_slice::<config::Plugin>(bytes) {
             Ok(config::Plugin::Gateway(config)) => {
                 bank::configure(context, config.budget_service.clone());
-                *self = Self::Gateway(Rc::new(gateway::Settings::new(config)));
+                *self = Self::Gateway(Rc::new(gateway::Settings::new(*config)));
                 host::tick_every(TICK_MS);
                 true
             }
@@ -47,10 +48,9 @@ impl Plugin {
                 true
             }
             Err(problem) => {
-                let message = format!(
-                    "tollgate: the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
+                log::error!(
+                    "the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
                 );
-                host::log(host::Level::Error, &message);
                 false
             }
         }

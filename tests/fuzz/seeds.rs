@@ -81,7 +81,10 @@ pub(crate) fn forms() -> Vec<Vec<u8>> {
     [
         format!("{model}{file}--xyz--\r\n"),
         format!("{file}{stream}{count}{model}--xyz--"),
-        format!("{model}{}--xyz--\r\nepilogue", part("name=\"prompt\"", "model")),
+        format!(
+            "{model}{}--xyz--\r\nepilogue",
+            part("name=\"prompt\"", "model")
+        ),
     ]
     .map(String::into_bytes)
     .to_vec()

@@ -162,12 +162,14 @@ impl Admission {
             endpoint: question.expected.endpoint.path,
             stream: question.request.reply != Reply::Whole,
             prompt,
+            body: question.body,
             traits: &traits,
             wishes: &wishes,
             caller: &question.expected.caller.key,
             complexity: self
                 .config
-                .looks_how_hard()
+                .looks()
+                .complexity
                 .then(|| complexity::score(prompt, &traits, question.body)),
             now: self.known.started,
             random,

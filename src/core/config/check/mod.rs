@@ -68,6 +68,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
+        looks: crate::config::looks::Once::default(),
     };
     let deployment = Deployment {
         listen: addresses.listen,
