@@ -7,15 +7,16 @@ use crate::callers::{Caller, Callers, Found};
 use crate::config::{Commons, Gateway, Key, Purse};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
+use crate::dialect::anthropic::Messages;
 use crate::dialect::speak::Client;
-use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams, client_of};
-use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress, Told};
+use crate::endpoint::{self, Endpoint, Form, Kind, Metered, NoEndpoint, client_of};
+use crate::handoff::{End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
+use crate::multipart::{self, Scanner};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, UsageOption};
 use crate::routing::Weather;
 use crate::routing::explanation::Because;
 use crate::routing::wishes::Wishes;
@@ -40,7 +41,9 @@ pub enum Input<'a> {
         /// So far.
         bytes: u64,
     },
-    /// The whole body; empty where there is none.
+    /// The next bytes of a body whose form asks for them, see [`Admission::form`].
+    Piece(&'a [u8]),
+    /// The whole body; empty where there is none, or where it came in pieces.
     Body {
         /// All of it.
         body: Vec<u8>,
@@ -80,10 +83,13 @@ pub enum Step {
 }
 
 mod bounds;
+mod content;
 mod last;
 mod plan;
+mod told;
 
 use bounds::Bounds;
+use content::Content;
 use plan::Question;
 
 /// One request until it is forwarded or answered.
@@ -117,6 +123,8 @@ pub struct Known {
 enum State {
     ExpectHead,
     ExpectBody(Expected),
+    /// The body of a form, which is not kept here.
+    ExpectForm(Expected, Box<Scanner>),
     ExpectMoney(Box<Exchange>, Wanted),
     /// Forwarded or answered: nothing more is decided here.
     Decided,
@@ -141,6 +149,21 @@ impl Admission {
         }
     }
 
+    /// How the body is to be read.
+    pub fn form(&self) -> Form {
+        match self.state {
+            State::ExpectForm(..) => Form::Multipart,
+            State::ExpectHead | State::ExpectBody(_) | State::ExpectMoney(..) | State::Decided => {
+                Form::Json
+            }
+        }
+    }
+
+    /// The header in which this caller's SDK looks for the name of the request.
+    pub fn id_header(&self) -> Option<&'static str> {
+        self.client.id_header()
+    }
+
     /// Takes what was seen, says what to do. What comes after the decision changes nothing.
     pub fn on(&mut self, input: Input<'_>) -> Option<Step> {
         let step = match (std::mem::replace(&mut self.state, State::Decided), input) {
@@ -163,8 +186,13 @@ impl Admission {
                 },
             ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                self.bounded(bytes)
-                    .and_then(|()| self.admit(&expected, body, counter, (standings, weather)))
+                self.bounded(bytes).and_then(|()| {
+                    let content = Content::Object(body);
+                    self.admit(&expected, content, counter, (standings, weather))
+                })
+            }
+            (State::ExpectForm(expected, scanner), input) => {
+                self.form_input(expected, scanner, input)
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
@@ -178,6 +206,7 @@ impl Admission {
             (
                 State::ExpectHead,
                 Input::BodyGrows { .. }
+                | Input::Piece(_)
                 | Input::Body { .. }
                 | Input::Trailers
                 | Input::Held(_)
@@ -185,14 +214,47 @@ impl Admission {
             )
             | (
                 State::ExpectBody(_),
-                Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. },
+                Input::Head { .. } | Input::Piece(_) | Input::Held(_) | Input::Uncovered { .. },
             )
             | (
                 State::ExpectMoney(..),
-                Input::Head { .. } | Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers,
+                Input::Head { .. }
+                | Input::BodyGrows { .. }
+                | Input::Piece(_)
+                | Input::Body { .. }
+                | Input::Trailers,
             ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
+    }
+
+    fn form_input(
+        &mut self,
+        expected: Expected,
+        mut scanner: Box<Scanner>,
+        input: Input<'_>,
+    ) -> Result<Step, Refusal> {
+        match input {
+            Input::BodyGrows { bytes } => self.bounded(bytes)?,
+            Input::Piece(bytes) => scanner.feed(bytes)?,
+            Input::Body {
+                counter,
+                standings,
+                weather,
+                ..
+            } => {
+                let form = scanner.finish()?;
+                self.bounded(u64::try_from(form.bytes).unwrap_or(u64::MAX))?;
+                let content = Content::Form(form);
+                return self.admit(&expected, content, counter, (standings, weather));
+            }
+            Input::Trailers => return Err(Refusal::trailers()),
+            Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. } => {
+                return Err(Refusal::internal("the request came out of order"));
+            }
+        }
+        self.state = State::ExpectForm(expected, scanner);
+        Ok(Step::AwaitBody)
     }
 
     fn head(
@@ -204,7 +266,11 @@ impl Admission {
         self.known.started = now;
         self.known.trace = trace::id(head);
         let path = head.text(":path").unwrap_or_default();
-        self.client = client_of(path);
+        self.client = if head.get("anthropic-version").is_some() {
+            &Messages
+        } else {
+            client_of(path)
+        };
         let hash = auth::hash_of(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
@@ -234,7 +300,8 @@ impl Admission {
             }
         };
         if endpoint.kind == Kind::ListModels {
-            return self.list_models(&caller, rest);
+            let answer = told::models((&self.config, &caller), self.client, rest)?;
+            return Ok(Step::Answer(answer));
         }
         if let Some(endpoints) = &caller.key.endpoints
             && !endpoints.iter().any(|path| path == endpoint.path)
@@ -251,12 +318,19 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let wishes = Wishes::read(head, &self.config.looks().headers);
-        self.state = State::ExpectBody(Expected {
+        let expected = Expected {
             caller,
             endpoint,
-            wishes,
-        });
+            wishes: Wishes::read(head, &self.config.looks().headers),
+        };
+        self.state = match endpoint.form {
+            Form::Json => State::ExpectBody(expected),
+            Form::Multipart => {
+                let content_type = head.text("content-type").unwrap_or_default();
+                let boundary = multipart::boundary(content_type)?;
+                State::ExpectForm(expected, Box::new(Scanner::new(&boundary)))
+            }
+        };
         Ok(Step::AwaitBody)
     }
 
@@ -271,31 +345,28 @@ impl Admission {
     fn admit(
         &mut self,
         expected: &Expected,
-        body: Vec<u8>,
+        content: Content,
         counter: &mut Counter,
         (standings, weather): (&dyn Standings, &mut Weather),
     ) -> Result<Step, Refusal> {
         let Expected {
             caller, endpoint, ..
         } = expected;
-        let key = &caller.key;
-        let (streams, usage) = streaming(endpoint);
-        let request = request::parse(&body, streams, usage)?;
+        let request = content.read(endpoint)?;
         let asked = self.model(&request.model)?;
         self.known.model = Some(asked);
         if !allowed(caller, &request.model) {
             return Err(Refusal::model_not_allowed(&request.model));
         }
-        let purses = self.purses(key, &request.model);
+        let purses = self.purses((&caller.key, endpoint), &request.model);
         let cheaper = cover::downgrade(&purses, standings);
         let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
         let counted_as = downgraded_to.unwrap_or(asked);
-        let prompt = self.count(counted_as, &body, counter);
-        let Kind::Forwarded { path, .. } = endpoint.kind else {
-            let body = serde_json::json!({"input_tokens": prompt.tokens});
-            return Ok(Step::Answer(said(&body)));
+        let prompt = match &content {
+            Content::Object(body) => self.count(counted_as, body, counter),
+            Content::Form(_) => content::NO_TEXT,
         };
-        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
+        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, content.len(), &purses);
         let question = Question {
             expected,
             request: &request,
@@ -303,10 +374,19 @@ impl Admission {
             asked,
             downgraded_to,
             counted_as,
-            body: &body,
+            body: content.bytes(),
         };
-        let (chain, explanation) = self.plan(&question, &bounds, weather)?;
-        let body = kept(body);
+        let (path, (chain, explanation)) = match endpoint.kind {
+            Kind::Forwarded { path, .. } => (path, self.plan(&question, &bounds, weather)?),
+            // Whoever counts for us does it where callers look for it.
+            Kind::CountTokens | Kind::ListModels => {
+                (endpoint.path, self.counters(&question, &bounds)?)
+            }
+        };
+        if chain.is_empty() {
+            return Ok(Step::Answer(told::counted(&prompt)));
+        }
+        let body = content.keep();
         let warning = cover::warning(&purses, standings);
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
@@ -350,7 +430,10 @@ impl Admission {
     }
 
     /// Everybody who pays for a request of this key for this model.
-    fn purses(&self, key: &Key, model: &str) -> Vec<Purse> {
+    fn purses(&self, (key, endpoint): (&Key, &Endpoint), model: &str) -> Vec<Purse> {
+        if endpoint.metered == Metered::Nothing {
+            return Vec::new();
+        }
         let commons = &self.commons;
         let of_model = commons.models.get(model).into_iter().flatten();
         let tags = self.known.tags.iter();
@@ -369,49 +452,6 @@ impl Admission {
             .and_then(|model| model.targets.first());
         let family = Family::of(target.map_or("", |target| &target.model));
         count_chat(counter, family, body, self.known.started.0)
-    }
-
-    /// What this caller may use; nothing is said of what others may.
-    fn list_models(&self, caller: &Caller, one: Option<&str>) -> Result<Step, Refusal> {
-        let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
-        let mine = self
-            .config
-            .models
-            .iter()
-            .filter(|model| allowed(caller, &model.name));
-        let body = match one {
-            None => {
-                serde_json::json!({"object": "list", "data": mine.map(|model| entry(&model.name)).collect::<Vec<_>>()})
-            }
-            Some(one) => mine
-                .map(|model| model.name.as_str())
-                .find(|name| *name == one)
-                .map(entry)
-                .ok_or_else(|| Refusal::unknown_model(one))?,
-        };
-        Ok(Step::Answer(said(&body)))
-    }
-}
-
-/// Whether an endpoint streams, and how its usage is asked for.
-fn streaming(endpoint: &Endpoint) -> (Streams, UsageOption) {
-    match endpoint.kind {
-        Kind::Forwarded {
-            streams,
-            native: "openai",
-            ..
-        } => (streams, UsageOption::StreamOptions),
-        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
-        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
-    }
-}
-
-/// A small body waits in the VM for the next attempt; a large one stays in Envoy.
-fn kept(body: Vec<u8>) -> Body {
-    if body.len() <= BODY_KEPT_BYTES_MAX {
-        Body::Kept(body)
-    } else {
-        Body::InEnvoy { bytes: body.len() }
     }
 }
 
@@ -463,15 +503,6 @@ pub fn uncovered(cover: &Cover, wanted: &Wanted, why: Uncovered, now: Timestamp)
     }
 }
 
-fn said(body: &serde_json::Value) -> Answer {
-    Answer {
-        status: 200,
-        headers: Vec::new(),
-        body: body.to_string().into_bytes(),
-        code: None,
-    }
-}
-
 /// A piece of a request as it may stand in a message.
 fn shown(text: &str) -> String {
     text.chars()
@@ -496,6 +527,12 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
     };
     match &tried.end {
         End::Accepted { status } => Ok(*status),
+        // Our own count does better than none; and not all who speak Anthropic's dialect count.
+        End::Failed(_)
+        | End::Pending
+        | End::Refused {
+            status: 404 | 405, ..
+        } if exchange.endpoint.kind == Kind::CountTokens => Err(told::counted(&exchange.prompt)),
         End::Refused { status, body } if !body.is_empty() => Err(Answer {
             status: *status,
             headers: Vec::new(),

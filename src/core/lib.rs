@@ -27,6 +27,7 @@ pub mod health;
 pub mod json_tap;
 pub mod metrics;
 pub mod money;
+pub mod multipart;
 pub mod price;
 pub mod record;
 pub mod refusal;

@@ -115,6 +115,18 @@ impl Refusal {
         )
     }
 
+    /// Nobody may ever tell what a request there used, and a budget insists on knowing.
+    pub fn unmetered(path: &str) -> Self {
+        Self::new(
+            403,
+            "unmetered_endpoint",
+            format!(
+                "What requests to `{path}` use is not always told, and a budget that pays for yours covers nothing that has \
+                 no bound. Ask the gateway's operator to set `unbounded_hold` for this model."
+            ),
+        )
+    }
+
     /// A budget does not cover what the request may cost. An SDK that tries again makes nothing better.
     pub fn budget_exceeded(
         purse: &Purse,
@@ -238,6 +250,15 @@ impl Refusal {
         )
     }
 
+    /// A form that cannot be read, or in two ways.
+    pub fn invalid_multipart(why: &str) -> Self {
+        Self::new(
+            400,
+            "invalid_multipart",
+            format!("The request body is not a form that can be read: {why}."),
+        )
+    }
+
     /// A field that must be there.
     pub fn missing(param: &'static str) -> Self {
         Self::new(
@@ -256,6 +277,19 @@ impl Refusal {
             format!("The parameter `{param}` must be {wants}."),
         )
         .blaming(param)
+    }
+
+    /// Of what was said before only the name was sent.
+    pub fn nothing_stored(path: &str) -> Self {
+        Self::new(
+            400,
+            "item_not_found",
+            format!(
+                "`{path}` names an item by its id, and nothing is stored here. Send the item itself (`store: false` makes \
+                 SDKs do so)."
+            ),
+        )
+        .blaming("input")
     }
 
     /// A model that nobody here knows.

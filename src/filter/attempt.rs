@@ -184,9 +184,11 @@ impl callbacks::Stream for Stream {
         else {
             return Action::Continue;
         };
-        let body = Attempt::request_body(&shared.exchange, || Bytes::Request.read(size));
-        if let Some(body) = body
-            && Bytes::Request.write(&body).is_err()
+        let front = |bytes: usize| Bytes::Request.read(bytes.min(size));
+        if let Some(rewrite) = Attempt::request_body(&shared.exchange, front)
+            && Bytes::Request
+                .write_front(rewrite.front, &rewrite.bytes)
+                .is_err()
         {
             return refuse(&Refusal::internal(
                 "Envoy did not take the body of an attempt",

@@ -483,9 +483,8 @@ impl Bank {
 
     /// The budget service has forgotten who this process is: it asks again, and goes on under another name.
     fn start_over(&mut self, now: Millis) {
-        host::log(
-            Level::Error,
-            "tollgate: the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
+        log::error!(
+            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
         );
         if let Some(line) = self.line.take() {
             line.forget_process();

@@ -8,7 +8,7 @@ use tollgate_core::auth::KeyHash;
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::dialect;
-use tollgate_core::endpoint::client_of;
+use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
@@ -215,6 +215,24 @@ impl Stream {
         }
     }
 
+    /// The body that is in Envoy. A form is read in pieces: what is in its files need not be here, and the memory of a
+    /// VM never shrinks.
+    fn body_in_envoy(&mut self, size: usize) -> Option<Step> {
+        const PIECE_BYTES: usize = 65_536;
+        if self.admission.form() == Form::Json {
+            return self.whole_body(Bytes::Request.read(size));
+        }
+        for start in (0..size).step_by(PIECE_BYTES) {
+            let length = size.saturating_sub(start).min(PIECE_BYTES);
+            let piece = Bytes::Request.read_at(start, length);
+            match self.admission.on(Input::Piece(&piece)) {
+                Some(Step::AwaitBody) => {}
+                decided => return decided,
+            }
+        }
+        self.whole_body(Vec::new())
+    }
+
     fn perform(&mut self, step: Option<Step>) -> Action {
         match step {
             None => Action::Continue,
@@ -246,6 +264,11 @@ impl Stream {
         let trace = self.trace();
         if self.settings.config.telemetry.response_headers && !trace.is_empty() {
             headers.push(("x-tollgate-trace-id", &trace));
+        }
+        if let Some(name) = self.admission.id_header()
+            && !trace.is_empty()
+        {
+            headers.push((name, &trace));
         }
         // Without an answer the request must not go on either: it stays held until Envoy's timeout.
         let _ = host::answer(answer.status, &headers, &answer.body);
@@ -372,6 +395,13 @@ impl Stream {
 
     /// What a caller may want to know of who answered.
     fn tell(&self, exchange: &Exchange) {
+        // What a provider of this dialect says of its own request stays.
+        if let Some(name) = exchange.endpoint.client.id_header()
+            && !exchange.trace.is_empty()
+            && Headers::Reply.get(name).is_none()
+        {
+            let _ = Headers::Reply.set(name.as_bytes(), exchange.trace.as_bytes());
+        }
         if !self.settings.config.telemetry.response_headers {
             return;
         }
@@ -452,7 +482,7 @@ impl callbacks::Stream for Stream {
             Waits::Money => return Action::Pause,
         }
         let step = match follows {
-            Follows::Nothing => self.whole_body(Bytes::Request.read(size)),
+            Follows::Nothing => self.body_in_envoy(size),
             Follows::More => {
                 let bytes = u64::try_from(size).unwrap_or(u64::MAX);
                 self.admission.on(Input::BodyGrows { bytes })
@@ -474,9 +504,7 @@ impl callbacks::Stream for Stream {
                 };
                 let step = match (self.say_head(), whole) {
                     (Some(Step::AwaitBody), Some(0)) => self.whole_body(Vec::new()),
-                    (Some(Step::AwaitBody), Some(size)) => {
-                        self.whole_body(Bytes::Request.read(size))
-                    }
+                    (Some(Step::AwaitBody), Some(size)) => self.body_in_envoy(size),
                     (step, _) => step,
                 };
                 let action = self.perform(step);

@@ -6,8 +6,8 @@ use super::{Place, must, name, unknown};
 use crate::config::problem::Problems;
 use crate::config::raw::{self, Given, Named, Texts, Written};
 use crate::config::routing::{
-    Balance, Clock, Complexity, FAILURES_KEPT, Policy, Routing, Rules, Schedule, Sticky, Strategy,
-    Subject, Traits, When,
+    Balance, Clock, Complexity, FAILURES_KEPT, OnUntranslatable, Policy, Routing, Rules, Schedule,
+    Sticky, Strategy, Subject, Traits, When,
 };
 use crate::config::{Model, RETRY_PERCENT, Target, clock};
 
@@ -15,7 +15,11 @@ use crate::config::{Model, RETRY_PERCENT, Target, clock};
 const RETRIES_MAX: usize = 5;
 
 /// What a model's own fields say, without the names of other models.
-pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing {
+pub(super) fn routing(
+    written: &raw::Model,
+    on_untranslatable: OnUntranslatable,
+    problems: &mut Problems,
+) -> Routing {
     let default = Routing::default();
     let strategy = written.strategy.value_or(default.strategy);
     let balanced = strategy == Strategy::Balanced;
@@ -53,6 +57,7 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
         clock: clock.flatten().filter(|_| balanced).unwrap_or_default(),
         retries: u32::try_from(retries).unwrap_or_default(),
         when_too_long: written.when_too_long.value_or(default.when_too_long),
+        on_untranslatable: written.on_untranslatable.value_or(on_untranslatable),
         last_resort: written.last_resort.written().map(|text| text.value.clone()),
         ..default
     }

@@ -6,7 +6,9 @@ use super::super::scalar::{Read, Wrong, count, duration, text, truth};
 use super::super::suggest;
 use super::each;
 use crate::config::Explains;
-use crate::config::routing::{Capability, Comparison, Complexity, Sticky, Strategy, WhenTooLong};
+use crate::config::routing::{
+    Capability, Comparison, Complexity, OnUntranslatable, Sticky, Strategy, WhenTooLong,
+};
 
 /// A text, or a list of some: one of them.
 pub type Texts = Given<Vec<Written<String>>>;
@@ -271,6 +273,10 @@ pub(super) fn sticky(scalar: &Scalar) -> Read<Sticky> {
 
 pub(super) fn when_too_long(scalar: &Scalar) -> Read<WhenTooLong> {
     word(scalar, "way out", &["refuse", "send"])
+}
+
+pub(super) fn on_untranslatable(scalar: &Scalar) -> Read<OnUntranslatable> {
+    word(scalar, "way to go on", &["refuse", "skip_target", "drop"])
 }
 
 /// What `telemetry.explain` may be.
