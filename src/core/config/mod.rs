@@ -10,7 +10,9 @@ pub use crate::dialect::Dialect;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{
+    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Switches, Terms,
+};
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
