@@ -16,6 +16,7 @@ use tollgate_core::handoff::Exchange;
 use tollgate_core::head::Head;
 use tollgate_core::money::wanted::NoStandings;
 use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::request::{Reply, UsageEvent};
 use tollgate_core::routing::Weather;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
@@ -93,7 +94,7 @@ impl Worker {
     }
 
     /// From the head of the request to its record.
-    fn whole(&mut self, body: Vec<u8>) -> String {
+    fn whole(&mut self, body: Vec<u8>) -> Vec<u8> {
         let mut exchange = self.admitted(body);
         let mut attempt = sent(&mut exchange);
         attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More, Timestamp(2));
@@ -120,8 +121,7 @@ fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
         .map(|number| format!("model-{number}"))
         .collect();
     names.sort();
-    let target =
-        r#"{"provider":0,"model":"gpt-4o-mini","price":{"input":150000000,"output":600000000}}"#;
+    let target = r#"{"provider":0,"model":"gpt-4o-mini","price":{"rates":{"input":150000000,"output":600000000}}}"#;
     let models: Vec<String> = names
         .iter()
         .map(|name| format!(r#"{{"name":"{name}","targets":[{target},{target}]}}"#))
@@ -143,12 +143,13 @@ fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
         keys.join(",")
     );
     match serde_json::from_str(&json).unwrap() {
-        Plugin::Gateway(gateway) => Rc::new(gateway),
+        Plugin::Gateway(gateway) => Rc::from(gateway),
         Plugin::Attempt(_) => panic!("the wrong role"),
     }
 }
 
-fn body(bytes: usize, stream: bool) -> Vec<u8> {
+fn body(bytes: usize, reply: Reply) -> Vec<u8> {
+    let stream = reply != Reply::Whole;
     let sentence = "Tell me why a gateway should cost nothing. ";
     let prompt: String = sentence.chars().cycle().take(bytes).collect();
     format!(r#"{{"model":"model-7","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#)
@@ -169,32 +170,36 @@ fn sent(exchange: &mut Exchange) -> Attempt {
 
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_whole(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, Reply::Whole));
     bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_admitted(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, Reply::Whole));
     bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 /// Callers and models that are not asked for cost nothing.
 #[divan::bench(args = [(10, 10), (10_000, 1_000)])]
 fn request_among(bencher: Bencher<'_, '_>, (keys, models): (usize, usize)) {
-    let (mut worker, body) = (Worker::new(keys, models, "openai"), body(1_024, false));
+    let (mut worker, body) = (
+        Worker::new(keys, models, "openai"),
+        body(1_024, Reply::Whole),
+    );
     bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = ["openai", "anthropic", "gemini", "cohere"])]
 fn request_admitted_for(bencher: Bencher<'_, '_>, dialect: &str) {
-    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, false));
+    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, Reply::Whole));
     bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 #[divan::bench]
 fn event_of_a_stream(bencher: Bencher<'_, '_>) {
-    let mut exchange = Worker::new(10, 10, "openai").admitted(body(60, true));
+    let mut exchange =
+        Worker::new(10, 10, "openai").admitted(body(60, Reply::Streamed(UsageEvent::Hidden)));
     let mut attempt = sent(&mut exchange);
     attempt.reply_head(
         &mut exchange,

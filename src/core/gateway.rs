@@ -352,13 +352,7 @@ impl Admission {
         );
         let (chain, explanation) = self.plan(&Question::of(&weighed), &bounds, weather)?;
         let warning = cover::warning(&weighed.purses, standings);
-        let body = if weighed.body.len() <= BODY_KEPT_BYTES_MAX {
-            Body::Kept(weighed.body)
-        } else {
-            Body::InEnvoy {
-                bytes: weighed.body.len(),
-            }
-        };
+        let body = kept(weighed.body);
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
             caller: weighed.expected.caller,
@@ -419,6 +413,15 @@ impl Admission {
                 .ok_or_else(|| Refusal::unknown_model(one))?,
         };
         Ok(Step::Answer(said(&body)))
+    }
+}
+
+/// A small body waits in the VM for the next attempt; a large one stays in Envoy.
+fn kept(body: Vec<u8>) -> Body {
+    if body.len() <= BODY_KEPT_BYTES_MAX {
+        Body::Kept(body)
+    } else {
+        Body::InEnvoy { bytes: body.len() }
     }
 }
 

@@ -114,10 +114,16 @@ struct Tried<'a> {
     why: Option<&'static str>,
 }
 
+/// As long as most lines are.
+const LINE_BYTES: usize = 1_024;
+
 impl Record<'_> {
-    /// As JSON on one line.
-    pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// As JSON on one line, with room for its end.
+    pub fn line(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut line, self);
+        line
     }
 }
 

@@ -318,7 +318,7 @@ impl Bank {
             told.into_iter()
                 .map(|(ticket, outcome)| (ticket, News::Money(outcome))),
         );
-        let Bank { opening, news, .. } = self;
+        let Self { opening, news, .. } = self;
         opening.retain(|(request, _, until)| {
             let late = at >= *until;
             if late {
@@ -370,7 +370,8 @@ impl Bank {
             return;
         }
         match Line::begin(now) {
-            Begun::Line(line, outbox) => {
+            Begun::Line(begun) => {
+                let (line, outbox) = *begun;
                 self.line = Some(line);
                 self.keeper.begin(outbox);
             }

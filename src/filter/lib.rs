@@ -39,7 +39,7 @@ impl Plugin {
         match serde_json::from_slice::<config::Plugin>(bytes) {
             Ok(config::Plugin::Gateway(config)) => {
                 bank::configure(context, config.budget_service.clone());
-                *self = Self::Gateway(Rc::new(gateway::Settings::new(config)));
+                *self = Self::Gateway(Rc::new(gateway::Settings::new(*config)));
                 host::tick_every(TICK_MS);
                 true
             }

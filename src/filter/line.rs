@@ -38,7 +38,7 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// Here it is.
-    Line(Line, Outbox),
+    Line(Box<(Line, Outbox)>),
     /// Nobody knows who this process is: the service must be asked, by this worker.
     SayHello,
     /// Another worker asks.
@@ -115,7 +115,7 @@ impl Line {
                     batched: 0,
                 };
                 line.live(now);
-                Begun::Line(line, Outbox::new(incarnation, stream))
+                Begun::Line(Box::new((line, Outbox::new(incarnation, stream))))
             }
             Ok(None) | Err(_) => Begun::Wait,
         }
@@ -227,19 +227,22 @@ fn claim(stream: StreamId, now: Millis) -> bool {
 
 fn adopt(incarnation: Incarnation, stream: StreamId) -> Outbox {
     let kept = shared::read(&batch_key(stream)).ok().flatten();
-    let (bookmark, batch) = kept.map_or((Bookmark::default(), None), |read| {
-        let [answered, last_record, last_open] = words(&read.value);
-        let bookmark = Bookmark {
-            answered: Seq(answered),
-            last_record: RecordNumber(last_record),
-            last_open,
-        };
-        let message = read.value.get(24..).unwrap_or_default();
-        (
-            bookmark,
-            decode_batch(message).ok().filter(|_| !message.is_empty()),
-        )
-    });
+    let (bookmark, batch) = kept.map_or_else(
+        || (Bookmark::default(), None),
+        |read| {
+            let [answered, last_record, last_open] = words(&read.value);
+            let bookmark = Bookmark {
+                answered: Seq(answered),
+                last_record: RecordNumber(last_record),
+                last_open,
+            };
+            let message = read.value.get(24..).unwrap_or_default();
+            (
+                bookmark,
+                decode_batch(message).ok().filter(|_| !message.is_empty()),
+            )
+        },
+    );
     let first = bookmark.last_record.0;
     let mut outbox = Outbox::resume(incarnation, stream, bookmark, batch);
     for number in first..first.saturating_add(KEPT) {

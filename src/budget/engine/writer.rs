@@ -38,7 +38,7 @@ pub(super) struct Writer {
     calendar: Calendar,
     tight: Tight,
     listening_since: Timestamp,
-    ticked_at: Option<(Instant, Timestamp)>,
+    ticked_at: (Instant, Timestamp),
     ticks: u64,
     /// Since when memory and store may differ.
     failed_at: Option<Instant>,
@@ -74,7 +74,7 @@ impl Writer {
             calendar: Calendar::default(),
             tight: Tight::default(),
             listening_since: now,
-            ticked_at: None,
+            ticked_at: (Instant::now(), now),
             ticks: 0,
             failed_at: None,
         };
@@ -292,12 +292,11 @@ impl Writer {
     /// Judges silence. A clock that was set, or a machine that slept, makes nobody silent.
     fn tick(&mut self, now: Timestamp, group: &mut Group) {
         let instant = Instant::now();
-        if let Some((was, then)) = self.ticked_at.replace((instant, now)) {
-            let passed = u64::try_from(was.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let shown = now.millis_since(then);
-            if passed.max(shown) > TICK_LATE_MS || now < then {
-                self.listening_since = now;
-            }
+        let (was, then) = std::mem::replace(&mut self.ticked_at, (instant, now));
+        let passed = u64::try_from(was.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let shown = now.millis_since(then);
+        if passed.max(shown) > TICK_LATE_MS || now < then {
+            self.listening_since = now;
         }
         let holders = self.live.rows().holders.iter();
         let judged = holders.filter_map(|(by, holder)| {

@@ -313,7 +313,7 @@ fn a_file_that_cannot_be_read_says_why() {
 fn what_the_filter_gets_is_what_was_checked() {
     use tollgate_core::config::Plugin;
     for text in [EXAMPLE, OPENAI, &all_options_on(EXAMPLE)] {
-        let plugin = Plugin::Gateway(check_text(text, &nothing_set).unwrap().gateway);
+        let plugin = Plugin::Gateway(Box::new(check_text(text, &nothing_set).unwrap().gateway));
         let json = serde_json::to_string(&plugin).unwrap();
         assert_eq!(serde_json::from_str::<Plugin>(&json).unwrap(), plugin);
     }

@@ -159,8 +159,19 @@ pub struct Terms {
     pub downgrade_to: Option<String>,
     /// Whether a caller who leaves a stream pays its whole hold, or what was seen and this many tokens more.
     pub on_disconnect: OnDisconnect,
-    /// A reply begins only when a durable record of its request exists.
-    pub strict_records: bool,
+    /// When the record of a request must be durable.
+    pub records: Records,
+}
+
+/// When the record of a request must be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Records {
+    /// Soon after its end.
+    #[default]
+    Batched,
+    /// Its opening before the reply begins.
+    Strict,
 }
 
 impl Default for Terms {
@@ -172,7 +183,7 @@ impl Default for Terms {
             refuse_with: 429,
             downgrade_to: None,
             on_disconnect: OnDisconnect::default(),
-            strict_records: false,
+            records: Records::default(),
         }
     }
 }

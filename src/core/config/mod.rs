@@ -11,7 +11,7 @@ use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
 pub use identity::{
-    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Switches, Terms,
+    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Records, Switches, Terms,
 };
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
@@ -35,7 +35,7 @@ mod url;
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Plugin {
     /// Once per request, in front of the router.
-    Gateway(Gateway),
+    Gateway(Box<Gateway>),
     /// Once per attempt, in front of a provider.
     Attempt(Attempt),
 }

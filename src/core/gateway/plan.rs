@@ -108,6 +108,7 @@ impl Admission {
             endpoint: question.expected.endpoint.path,
             stream: question.request.reply != Reply::Whole,
             prompt,
+            body: question.body,
             traits: &traits,
             wishes: &wishes,
             caller: &question.expected.caller.key,

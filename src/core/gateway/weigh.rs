@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Admission, Expected, State, Step, allowed};
 use crate::config::{Key, Purse};
 use crate::cover;
-use crate::endpoint::{Kind, Others, Streams};
+use crate::endpoint::{Endpoint, Kind, Others, Streams};
 use crate::limits::draw::{self, Asked};
 use crate::limits::{Draw, Over, Short};
 use crate::money::rates::RateId;
@@ -45,16 +45,7 @@ impl Admission {
         let Expected {
             caller, endpoint, ..
         } = expected;
-        let (streams, native) = match endpoint.kind {
-            Kind::Forwarded {
-                streams, native, ..
-            } => (streams, native),
-            Kind::ListModels | Kind::CountTokens => (Streams::Never, ""),
-        };
-        let usage = match native {
-            "openai" => UsageOption::StreamOptions,
-            _ => UsageOption::Always,
-        };
+        let (streams, usage) = streaming(endpoint);
         let request = request::parse(&body, streams, usage)?;
         let asked = self.model(&request.model)?;
         self.known.model = Some(asked);
@@ -173,5 +164,18 @@ impl Admission {
             .and_then(|model| model.targets.first());
         let family = Family::of(target.map_or("", |target| &target.model));
         count_chat(counter, family, body, self.known.started.0)
+    }
+}
+
+/// Whether an endpoint streams, and how its usage is asked for.
+fn streaming(endpoint: &Endpoint) -> (Streams, UsageOption) {
+    match endpoint.kind {
+        Kind::Forwarded {
+            streams,
+            native: "openai",
+            ..
+        } => (streams, UsageOption::StreamOptions),
+        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
+        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
     }
 }

@@ -21,7 +21,9 @@ pub struct Ask<'a> {
     pub stream: bool,
     /// Tokens of the prompt.
     pub prompt: Tokens,
-    /// What the body says.
+    /// The body.
+    pub body: &'a [u8],
+    /// What it says.
     pub traits: &'a Traits,
     /// What the head says.
     pub wishes: &'a Wishes,

@@ -322,7 +322,7 @@ impl<'a> Chain<'a, '_> {
 
     fn note(&mut self, candidate: &Candidate<'_>, score: Option<Score>, verdict: Verdict) {
         let now_ms = self.ask.now_ms();
-        let mut one = Considered::of(candidate, self.ask.stream, now_ms, verdict);
+        let mut one = Considered::of(candidate, self.ask, now_ms, verdict);
         one.score = score;
         self.explanation.considered.push(one);
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::budget::{Budget, Mode};
 use super::common::Common;
 use super::tenant::Tenant;
-use crate::config::{Limits, OnDisconnect, Queue, Terms, moment};
+use crate::config::{Limits, OnDisconnect, Queue, Records, Terms, moment};
 use crate::money::thresholds::{Action, STEPS, Step};
 use crate::money::window::Period;
 use crate::units::NanoUsd;
@@ -184,7 +184,10 @@ fn budget(budget: &Budget) -> Value {
         "downgrade_to",
         terms.downgrade_to.as_ref().map(|model| json!(model)),
     );
-    put("strict_records", terms.strict_records.then(|| json!(true)));
+    put(
+        "strict_records",
+        (terms.records == Records::Strict).then_some(json!(true)),
+    );
     Value::Object(form)
 }
 

@@ -27,7 +27,7 @@ impl Stream {
         let now = host::now();
         bank::leave(Context(self.context));
         let mut used = Used::Nothing;
-        let (line, samples) = match self.meeting.as_ref().map(|(_, handle)| handle.clone()) {
+        let (mut line, samples) = match self.meeting.as_ref().map(|(_, handle)| handle.clone()) {
             Some(handle) => {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
@@ -47,7 +47,9 @@ impl Stream {
         if self.taken != Taken::default() {
             room::settle(std::mem::take(&mut self.taken), used, now);
         }
-        let _ = host::set_property("tollgate_record", line.as_bytes());
+        // Envoy's log adds nothing, so that it writes nothing for a request that has no record.
+        line.push(b'\n');
+        let _ = host::set_property("tollgate_record", &line);
         if let Ok(callers) = self.settings.callers.try_borrow() {
             let config = &self.settings.config;
             self.settings
@@ -56,7 +58,7 @@ impl Stream {
         }
     }
 
-    fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
+    fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (Vec<u8>, Vec<Sample>) {
         let reply = match exchange.progress.ending {
             handoff::Ending::Complete => Completeness::Whole,
             handoff::Ending::Failed | handoff::Ending::Open => Completeness::Unknown,
@@ -69,13 +71,13 @@ impl Stream {
         let ending = Ending {
             cost: bill.map_or(NanoUsd::ZERO, |bill| bill.cost),
             closes: self.opening.id(),
-            record: line.clone().into_bytes(),
+            record: line.clone(),
         };
         bank::settle(hold, ending);
         (line, samples)
     }
 
-    fn close_answered(&self, now: Timestamp) -> (String, Vec<Sample>) {
+    fn close_answered(&self, now: Timestamp) -> (Vec<u8>, Vec<Sample>) {
         let reply = if self.status > 0 {
             Completeness::Whole
         } else {
@@ -87,7 +89,7 @@ impl Stream {
         let line = record.line();
         // Strangers fill the log of Envoy at most, not the store of the budget service.
         if known.caller.is_some() {
-            let record = line.clone().into_bytes();
+            let record = line.clone();
             let ending = Ending {
                 record,
                 ..Ending::default()

@@ -6,7 +6,7 @@ use super::tenant::Known;
 use super::{limits, must, name, unknown, zones};
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::{self, Given, Written};
-use crate::config::{Limits, Terms};
+use crate::config::{Limits, Records, Terms};
 use crate::money::thresholds::{Action, STEPS, Step};
 use crate::money::window::Period;
 use crate::tenancy::{Budget, Mode};
@@ -300,7 +300,11 @@ fn terms(
         refuse_with: fields.refuse_with.value_or(default.refuse_with),
         downgrade_to: fields.downgrade_to.written().map(|it| it.value.clone()),
         on_disconnect: fields.charge_on_disconnect.value_or(default.on_disconnect),
-        strict_records: fields.strict_records.value_or(default.strict_records),
+        records: if fields.strict_records.value_or(false) {
+            Records::Strict
+        } else {
+            Records::Batched
+        },
     }
 }
 

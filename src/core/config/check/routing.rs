@@ -28,43 +28,7 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
             "write `schedules`, or remove it",
         ));
     }
-    let unused = [
-        (
-            written.explore.written().map(|explore| &explore.place),
-            Strategy::Fastest,
-            "explore",
-        ),
-        (
-            written.balance.written().map(|balance| &balance.place),
-            Strategy::Balanced,
-            "balance",
-        ),
-        (
-            written
-                .schedules
-                .written()
-                .map(|schedules| &schedules.place),
-            Strategy::Balanced,
-            "schedules",
-        ),
-    ];
-    // A policy may choose the strategy, but not here.
-    for (place, needs, field) in unused {
-        if let (Some(place), false) = (
-            place,
-            strategy == needs || matches!(written.strategy, Given::Mistaken),
-        ) {
-            let word = if needs == Strategy::Fastest {
-                "fastest"
-            } else {
-                "balanced"
-            };
-            problems.push(place.problem(
-                format!("`{field}` belongs to another strategy"),
-                format!("write `strategy: {word}`, or remove it"),
-            ));
-        }
-    }
+    unused(written, strategy, problems);
     let retries = written.num_retries.value_or(0);
     if let (Given::Written(given), true) = (&written.num_retries, retries > RETRIES_MAX) {
         problems.push(given.place.problem(
@@ -91,6 +55,46 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
         when_too_long: written.when_too_long.value_or(default.when_too_long),
         last_resort: written.last_resort.written().map(|text| text.value.clone()),
         ..default
+    }
+}
+
+/// What only another strategy reads. A policy may choose the strategy, but not here.
+fn unused(written: &raw::Model, strategy: Strategy, problems: &mut Problems) {
+    let unused = [
+        (
+            written.explore.written().map(|explore| &explore.place),
+            Strategy::Fastest,
+            "explore",
+        ),
+        (
+            written.balance.written().map(|balance| &balance.place),
+            Strategy::Balanced,
+            "balance",
+        ),
+        (
+            written
+                .schedules
+                .written()
+                .map(|schedules| &schedules.place),
+            Strategy::Balanced,
+            "schedules",
+        ),
+    ];
+    for (place, needs, field) in unused {
+        if let (Some(place), false) = (
+            place,
+            strategy == needs || matches!(written.strategy, Given::Mistaken),
+        ) {
+            let word = if needs == Strategy::Fastest {
+                "fastest"
+            } else {
+                "balanced"
+            };
+            problems.push(place.problem(
+                format!("`{field}` belongs to another strategy"),
+                format!("write `strategy: {word}`, or remove it"),
+            ));
+        }
     }
 }
 

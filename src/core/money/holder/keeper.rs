@@ -76,6 +76,18 @@ impl Waiting {
     }
 }
 
+/// How it stands between this worker and the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Line {
+    /// It answered all that it was asked.
+    #[default]
+    Heard,
+    /// It has not answered what was sent since.
+    Asked(Millis),
+    /// The last call did not get through.
+    CutOff,
+}
+
 /// One worker.
 #[derive(Debug, Default)]
 pub struct Keeper {
@@ -86,9 +98,7 @@ pub struct Keeper {
     /// Scopes this worker took from, and when last.
     mine: BTreeMap<ScopeId, Millis>,
     heard_at: Millis,
-    asked_at: Option<Millis>,
-    /// The last call did not get through.
-    is_cut_off: bool,
+    line: Line,
     swept_at: Millis,
     is_urgent: bool,
 }
@@ -123,20 +133,23 @@ impl Keeper {
     /// The batch was sent.
     pub fn sent(&mut self, now: Millis) {
         self.is_urgent = false;
-        self.asked_at = self.asked_at.or(Some(now));
+        if self.line == Line::Heard {
+            self.line = Line::Asked(now);
+        }
     }
 
     /// Whether the service does not answer.
     pub fn is_away(&self, now: Millis) -> bool {
-        let silent = self
-            .asked_at
-            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS));
-        self.is_cut_off || silent
+        match self.line {
+            Line::Heard => false,
+            Line::Asked(since) => now.is_over(since, AWAY_AFTER_MS),
+            Line::CutOff => true,
+        }
     }
 
     /// A call did not get through.
     pub fn cut_off(&mut self) {
-        self.is_cut_off = true;
+        self.line = Line::CutOff;
     }
 
     /// How many wait.
@@ -304,8 +317,7 @@ impl Keeper {
     /// The service spoke.
     pub fn heard(&mut self, now: Millis) {
         self.heard_at = now;
-        self.asked_at = None;
-        self.is_cut_off = false;
+        self.line = Line::Heard;
     }
 
     /// Time passes: tries again for those who wait, refuses those who waited long enough, sends home what lies idle.

@@ -11,6 +11,7 @@ use crate::health::row::Left;
 use crate::health::{Attempted, Outcome, Rules, Trouble};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_filter_keeps_out_what_it_is_for() {
     type Bend = fn(&mut World);
     let table: &[(&str, Bend, &str)] = &[

@@ -28,6 +28,7 @@ struct World {
     off: Switches,
     memory: Memory,
     body: Body,
+    said: String,
     wishes: Wishes,
     caller: Key,
     instead: Vec<usize>,
@@ -80,6 +81,7 @@ fn world() -> World {
         off: Switches::default(),
         memory: Memory::default(),
         body: Body::default(),
+        said: String::new(),
         wishes: Wishes::default(),
         caller: Key {
             name: "k".to_owned(),
@@ -157,6 +159,7 @@ impl World {
             endpoint: "/v1/chat/completions",
             stream: true,
             prompt: Tokens(self.prompt),
+            body: self.said.as_bytes(),
             traits: &self.body,
             wishes: &self.wishes,
             caller: &self.caller,
