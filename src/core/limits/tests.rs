@@ -12,7 +12,7 @@ use super::queue::{Queue as Line, Waiting};
 use super::*;
 use crate::config::{Commons, Each, Key, Limited, Limits, Queue};
 use crate::money::ids::{Incarnation, Millis, ScopeId};
-use crate::money::rates::{RateId, RateWant, Rates};
+use crate::money::rates::{RateId, Rates};
 
 #[derive(Debug, Default)]
 struct Memory {
