@@ -25,6 +25,7 @@ pub mod handoff;
 pub mod head;
 pub mod health;
 pub mod json_tap;
+pub mod limits;
 pub mod metrics;
 pub mod money;
 pub mod multipart;

@@ -350,7 +350,7 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
 }
 
 /// `2026-11-20T09:30:00.125Z`.
-fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     let part = |value: u64, by: u64| value.checked_div(by).unwrap_or_default();
     let rest = |value: u64, by: u64| value.checked_rem(by).unwrap_or_default();
     let millis = part(at.0, 1_000_000);

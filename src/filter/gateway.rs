@@ -12,6 +12,7 @@ use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
+use tollgate_core::limits::{self, Draw, Status, Taken, Used, tell};
 use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
@@ -28,6 +29,7 @@ use crate::counters::Counters;
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+use crate::room;
 use crate::weather::{self, Turn};
 
 mod ending;
@@ -109,6 +111,8 @@ enum Waits {
     Outside,
     /// To know whose key it is; the body may be whole already, of this size.
     Identity { whole: Option<usize> },
+    /// For room among its limits.
+    Room,
     /// For money.
     Money,
 }
@@ -159,6 +163,10 @@ pub(crate) struct Stream {
     admission: Admission,
     waits: Waits,
     opening: Opening,
+    /// What it has of its limits.
+    taken: Taken,
+    /// How these stand.
+    standing: Vec<Status>,
     head: RawHead,
     meeting: Option<(String, Handle)>,
     /// What the caller gets; 0 until then.
@@ -178,6 +186,8 @@ impl Stream {
             admission,
             waits: Waits::default(),
             opening: Opening::default(),
+            taken: Taken::default(),
+            standing: Vec::new(),
             head: RawHead::default(),
             meeting: None,
             status: 0,
@@ -238,6 +248,7 @@ impl Stream {
             None => Action::Continue,
             Some(Step::AwaitBody) => Action::Pause,
             Some(Step::Identify(hash)) => self.identify(hash),
+            Some(Step::Limit(draws)) => self.limit(draws),
             Some(Step::Hold(wanted)) => self.hold(wanted),
             Some(Step::Answer(answer)) => self.answer(&answer),
             Some(Step::Forward(exchange)) => self.forward(*exchange),
@@ -261,6 +272,8 @@ impl Stream {
                 .iter()
                 .map(|(name, value)| (*name, value.as_str())),
         );
+        let limits = self.limit_headers();
+        headers.extend(limits.iter().map(|(name, value)| (*name, value.as_str())));
         let trace = self.trace();
         if self.settings.config.telemetry.response_headers && !trace.is_empty() {
             headers.push(("x-tollgate-trace-id", &trace));
@@ -285,6 +298,50 @@ impl Stream {
             bank::identify(hash, Context(self.context), &mut callers, host::now());
         }
         Action::Pause
+    }
+
+    fn limit(&mut self, draws: Vec<Draw>) -> Action {
+        let caller = self.admission.known.caller.as_ref();
+        let key = caller.map_or("", |caller| caller.key.name.as_str());
+        match room::take(draws, key, Context(self.context), host::now()) {
+            Some(outcome) => self.roomed(outcome),
+            None => {
+                self.waits = Waits::Room;
+                Action::Pause
+            }
+        }
+    }
+
+    fn roomed(&mut self, outcome: limits::Outcome) -> Action {
+        let short = match outcome {
+            limits::Outcome::Taken(mut taken) => {
+                self.standing = std::mem::take(&mut taken.standing);
+                self.taken = taken;
+                None
+            }
+            limits::Outcome::Short(mut short) => {
+                self.standing = std::mem::take(&mut short.standing);
+                Some(short)
+            }
+        };
+        let admission = &mut self.admission;
+        let step = weather::with(host::now(), |weather| {
+            let standings = &bank::Heard;
+            admission.on(Input::Room {
+                short,
+                standings,
+                weather,
+            })
+        });
+        self.perform(step.flatten())
+    }
+
+    /// What the caller is to hear of its limits.
+    fn limit_headers(&self) -> Vec<(&'static str, String)> {
+        if self.standing.is_empty() || !self.settings.config.telemetry.response_headers {
+            return Vec::new();
+        }
+        tell::headers(self.admission.client().name(), &self.standing, host::now())
     }
 
     fn hold(&mut self, wanted: Wanted) -> Action {
@@ -412,6 +469,9 @@ impl Stream {
             set("x-tollgate-provider", &provider.name);
             set("x-tollgate-model", &target.model);
         }
+        for (name, value) in self.limit_headers() {
+            set(name, &value);
+        }
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
             set("x-tollgate-trace-id", &exchange.trace);
@@ -479,7 +539,7 @@ impl callbacks::Stream for Stream {
                 }
                 return Action::Pause;
             }
-            Waits::Money => return Action::Pause,
+            Waits::Room | Waits::Money => return Action::Pause,
         }
         let step = match follows {
             Follows::Nothing => self.body_in_envoy(size),
@@ -516,6 +576,10 @@ impl callbacks::Stream for Stream {
             News::Money(outcome) => {
                 self.waits = Waits::Outside;
                 self.covered(outcome)
+            }
+            News::Room(outcome) => {
+                self.waits = Waits::Outside;
+                self.roomed(outcome)
             }
             News::Opened(durable) => return self.opened(durable),
         };
@@ -578,10 +642,14 @@ impl callbacks::Stream for Stream {
 }
 
 impl Drop for Stream {
-    /// The end of a request closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting and its limits; a request that never got so far closes them here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
+        }
+        if self.taken != Taken::default() {
+            let taken = std::mem::take(&mut self.taken);
+            room::settle(taken, Used::Nothing, host::now());
         }
     }
 }

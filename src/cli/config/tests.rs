@@ -68,7 +68,15 @@ fn shared(field: &str) -> String {
         return format!("+.{way}");
     }
     let whose = [
-        "orgs.*", "teams.*", "users.*", "keys[]", "everyone", "models.*", "tags.*",
+        "orgs.*",
+        "teams.*",
+        "users.*",
+        "keys[]",
+        "everyone",
+        "models.*",
+        "tags.*",
+        "endpoints.*",
+        "tiers.*",
     ];
     let of_all = whose.iter().find_map(|whose| {
         let below = field.strip_prefix("tenants.")?.strip_prefix(whose)?;

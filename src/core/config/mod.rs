@@ -10,7 +10,9 @@ pub use crate::dialect::Dialect;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Records, Switches, Terms};
+pub use identity::{
+    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Records, Switches, Terms,
+};
 pub use looks::Looks;
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 

@@ -1,6 +1,7 @@
 //! Who may be asked, in which order, and how each is asked.
 
 use super::bounds::Bounds;
+use super::weigh::Weighed;
 use super::{Admission, Expected};
 use crate::config::Target;
 use crate::config::routing::OnUntranslatable;
@@ -13,6 +14,7 @@ use crate::handoff::{Planned, Way};
 use crate::health::Attempted;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request};
+use crate::routing::explanation::Because;
 use crate::routing::traits::Traits;
 use crate::routing::wishes::Wishes;
 use crate::routing::{
@@ -27,11 +29,25 @@ pub(super) struct Question<'a> {
     pub(super) prompt: &'a Count,
     /// Position of the model asked for.
     pub(super) asked: usize,
-    /// Position of the model that answers because a budget is nearly spent.
-    pub(super) downgraded_to: Option<usize>,
+    /// Position of the model that answers instead, and why.
+    pub(super) downgraded_to: Option<(usize, Because)>,
     /// Position of the model by whose tokenizer the prompt was counted.
     pub(super) counted_as: usize,
     pub(super) body: &'a [u8],
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn of(weighed: &'a Weighed) -> Self {
+        Self {
+            expected: &weighed.expected,
+            request: &weighed.request,
+            prompt: &weighed.prompt,
+            asked: weighed.asked,
+            downgraded_to: weighed.downgraded_to,
+            counted_as: weighed.counted_as,
+            body: weighed.content.bytes(),
+        }
+    }
 }
 
 /// Why a target is not asked though it was chosen.

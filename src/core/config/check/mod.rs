@@ -17,6 +17,7 @@ mod alone;
 mod budget_service;
 mod identity;
 mod key;
+mod limits;
 mod money;
 mod name;
 mod port;
