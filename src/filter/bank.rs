@@ -17,8 +17,8 @@ use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::host;
 use crate::host::call::{self, Context};
-use crate::host::{self, Level};
 use crate::line::{self, Begun, Line, Orphan};
 use crate::rows::Slots;
 
@@ -425,12 +425,7 @@ impl Bank {
         let answer = match answer {
             Ok(answer) => answer,
             Err(unreadable) => {
-                host::log(
-                    Level::Error,
-                    &format!(
-                        "tollgate: the budget service answers what cannot be read: {unreadable}"
-                    ),
-                );
+                log::error!("the budget service answers what cannot be read: {unreadable}");
                 return;
             }
         };
@@ -478,9 +473,8 @@ impl Bank {
             }
             Err(refusal) if refusal.is_of_one_who_forgot() => self.start_over(now),
             Err(refusal) => {
-                host::log(
-                    Level::Error,
-                    "tollgate: the budget service refuses a batch: its log says why; the batch is kept and sent again",
+                log::error!(
+                    "the budget service refuses a batch: its log says why; the batch is kept and sent again"
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }
@@ -489,9 +483,8 @@ impl Bank {
 
     /// The budget service has forgotten who this process is: it asks again, and goes on under another name.
     fn start_over(&mut self, now: Millis) {
-        host::log(
-            Level::Error,
-            "tollgate: the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
+        log::error!(
+            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew"
         );
         if let Some(line) = self.line.take() {
             line.forget_process();

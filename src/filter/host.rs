@@ -10,14 +10,14 @@
 
 use std::ptr;
 
+use crate::abi;
+
 pub(crate) mod call;
 pub(crate) mod shared;
 
 use tollgate_core::head::Head;
 use tollgate_core::metrics::Kind;
 use tollgate_core::units::Timestamp;
-
-const OK: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -98,7 +98,11 @@ pub(crate) struct Failed;
 type Result<T> = std::result::Result<T, Failed>;
 
 fn done(status: u32) -> Result<()> {
-    if status == OK { Ok(()) } else { Err(Failed) }
+    if status == abi::OK {
+        Ok(())
+    } else {
+        Err(Failed)
+    }
 }
 
 /// Takes over what the host put into our memory.
@@ -122,8 +126,8 @@ pub(crate) enum Headers {
 impl Headers {
     fn id(self) -> u32 {
         match self {
-            Self::Request => 0,
-            Self::Reply => 2,
+            Self::Request => abi::REQUEST_HEADERS,
+            Self::Reply => abi::REPLY_HEADERS,
         }
     }
 
@@ -218,8 +222,8 @@ pub(crate) enum Bytes {
 impl Bytes {
     fn id(self) -> u32 {
         match self {
-            Self::Request => 0,
-            Self::Reply => 1,
+            Self::Request => abi::REQUEST_BODY,
+            Self::Reply => abi::REPLY_BODY,
         }
     }
 
@@ -249,25 +253,39 @@ fn read_buffer(buffer: u32, max: usize) -> Vec<u8> {
 
 /// What Envoy's configuration says to this plugin.
 pub(crate) fn configuration() -> Vec<u8> {
-    const PLUGIN_CONFIGURATION: u32 = 7;
-    read_buffer(PLUGIN_CONFIGURATION, usize::MAX)
+    read_buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)
 }
 
-/// How much a message matters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Level {
-    Error,
-    Critical,
+/// Envoy's own log, for operators.
+struct EnvoyLog;
+
+impl log::Log for EnvoyLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = match record.level() {
+            log::Level::Trace => abi::TRACE,
+            log::Level::Debug => abi::DEBUG,
+            log::Level::Info => abi::INFO,
+            log::Level::Warn => abi::WARN,
+            log::Level::Error => abi::ERROR,
+        };
+        let message = format!("tollgate: {}", record.args());
+        // SAFETY: the message is valid for reading.
+        let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+    }
+
+    fn flush(&self) {}
 }
 
-/// Writes to Envoy's own log, for operators.
-pub(crate) fn log(level: Level, message: &str) {
-    let level = match level {
-        Level::Error => 4,
-        Level::Critical => 5,
-    };
-    // SAFETY: the message is valid for reading.
-    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+/// What is logged from now on stands in Envoy's log.
+pub(crate) fn log_to_envoy() {
+    // A second time there is nothing left to do.
+    if log::set_logger(&EnvoyLog).is_ok() {
+        log::set_max_level(log::LevelFilter::Info);
+    }
 }
 
 /// A property of the request or of Envoy. Path elements are separated by zero bytes.
@@ -350,11 +368,10 @@ pub(crate) fn tick_every(millis: u32) {
 /// Breaks off the reply to this request: what the caller has got so far is all there is. Not for the request
 /// that is being worked on.
 pub(crate) fn break_off(context: u32) {
-    const REPLY: u32 = 1;
     // SAFETY: there are no pointers.
     let _ = unsafe {
         proxy_set_effective_context(context);
-        proxy_close_stream(REPLY)
+        proxy_close_stream(abi::REPLY)
     };
 }
 
@@ -369,8 +386,8 @@ pub(crate) fn now() -> Timestamp {
 /// Envoy's id for a series; the same name gives the same id.
 pub(crate) fn define(kind: Kind, name: &str) -> Result<u32> {
     let kind = match kind {
-        Kind::Counter => 0,
-        Kind::Histogram => 2,
+        Kind::Counter => abi::COUNTER,
+        Kind::Histogram => abi::HISTOGRAM,
     };
     let mut id = 0;
     // SAFETY: the name is valid for reading, the id for writing.

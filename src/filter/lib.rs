@@ -9,6 +9,7 @@ use tollgate_core::config;
 use crate::callbacks::Stream;
 use crate::host::call::Context;
 
+mod abi;
 mod attempt;
 mod bank;
 mod callbacks;
@@ -47,10 +48,9 @@ impl Plugin {
                 true
             }
             Err(problem) => {
-                let message = format!(
-                    "tollgate: the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
+                log::error!(
+                    "the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
                 );
-                host::log(host::Level::Error, &message);
                 false
             }
         }
