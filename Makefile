@@ -65,7 +65,7 @@ bench-peers: build ## Compare with LiteLLM and Portkey on the same work
 soak: build ## Send a million requests and print the slope of the memory (REQUESTS)
 	@scripts/bench bench_soak
 
-bench-budget: ## Measure the store on SQLite and PostgreSQL: records/s, commits, recovery at a million records
+bench-budget: ## Measure the store on SQLite and PostgreSQL: records/s, commits, grants, recovery at a million records
 	@scripts/bench-budget
 
 envoy: build ## Regenerate envoy/envoy.yaml from envoy/gateway.yaml
