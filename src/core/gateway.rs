@@ -130,6 +130,17 @@ enum State {
     Decided,
 }
 
+impl State {
+    fn expecting(expected: Expected, head: Head<'_>) -> Result<Self, Refusal> {
+        if expected.endpoint.form == Form::Json {
+            return Ok(Self::ExpectBody(expected));
+        }
+        let boundary = multipart::boundary(head.text("content-type").unwrap_or_default())?;
+        let scanner = Box::new(Scanner::new(&boundary));
+        Ok(Self::ExpectForm(expected, scanner))
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Expected {
     caller: Rc<Caller>,
@@ -318,19 +329,14 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let expected = Expected {
-            caller,
-            endpoint,
-            wishes: Wishes::read(head, &self.config.looks().headers),
-        };
-        self.state = match endpoint.form {
-            Form::Json => State::ExpectBody(expected),
-            Form::Multipart => {
-                let content_type = head.text("content-type").unwrap_or_default();
-                let boundary = multipart::boundary(content_type)?;
-                State::ExpectForm(expected, Box::new(Scanner::new(&boundary)))
-            }
-        };
+        self.state = State::expecting(
+            Expected {
+                caller,
+                endpoint,
+                wishes: Wishes::read(head, &self.config.looks().headers),
+            },
+            head,
+        )?;
         Ok(Step::AwaitBody)
     }
 
@@ -362,10 +368,7 @@ impl Admission {
         let cheaper = cover::downgrade(&purses, standings);
         let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
         let counted_as = downgraded_to.unwrap_or(asked);
-        let prompt = match &content {
-            Content::Object(body) => self.count(counted_as, body, counter),
-            Content::Form(_) => content::NO_TEXT,
-        };
+        let prompt = self.count(counted_as, &content, counter);
         let bounds = Bounds::new(endpoint, &request.wishes, &prompt, content.len(), &purses);
         let question = Question {
             expected,
@@ -376,12 +379,9 @@ impl Admission {
             counted_as,
             body: content.bytes(),
         };
-        let (path, (chain, explanation)) = match endpoint.kind {
-            Kind::Forwarded { path, .. } => (path, self.plan(&question, &bounds, weather)?),
-            // Whoever counts for us does it where callers look for it.
-            Kind::CountTokens | Kind::ListModels => {
-                (endpoint.path, self.counters(&question, &bounds)?)
-            }
+        let (chain, explanation) = match endpoint.kind {
+            Kind::Forwarded { .. } => self.plan(&question, &bounds, weather)?,
+            Kind::CountTokens | Kind::ListModels => self.counters(&question, &bounds)?,
         };
         if chain.is_empty() {
             return Ok(Step::Answer(told::counted(&prompt)));
@@ -392,7 +392,7 @@ impl Admission {
             config: Rc::clone(&self.config),
             caller: Rc::clone(caller),
             endpoint,
-            path,
+            path: endpoint.behind(),
             request,
             model: explanation.model,
             downgraded: explanation.because == Because::Budget,
@@ -444,7 +444,10 @@ impl Admission {
 
     /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
     /// nobody can aim at.
-    fn count(&self, model: usize, body: &[u8], counter: &mut Counter) -> Count {
+    fn count(&self, model: usize, content: &Content, counter: &mut Counter) -> Count {
+        let Content::Object(body) = content else {
+            return content::NO_TEXT;
+        };
         let target = self
             .config
             .models
