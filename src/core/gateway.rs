@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway};
+use crate::config::{Commons, Gateway, Key};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::speak::Client;
@@ -22,6 +22,7 @@ use crate::routing::wishes::Wishes;
 use crate::tokens::Counter;
 use crate::trace;
 use crate::units::Timestamp;
+use crate::vouched::Vouched;
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -106,6 +107,7 @@ pub struct Admission {
     commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
+    vouched: Vouched,
     state: State,
     /// For the record, as far as it is known.
     pub known: Known,
@@ -150,6 +152,7 @@ impl Admission {
             config,
             commons,
             client: client_of(""),
+            vouched: Vouched::default(),
             state: State::ExpectHead,
             known: Known::default(),
         }
@@ -249,7 +252,7 @@ impl Admission {
         self.known.trace = trace::id(head);
         let path = head.text(":path").unwrap_or_default();
         self.client = client_of(path);
-        let hash = auth::hash_of(head)?;
+        let (hash, user) = self.who(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
             Found::Unknown => return Err(Refusal::invalid_key()),
@@ -258,6 +261,16 @@ impl Admission {
                 self.state = State::ExpectHead;
                 return Ok(Step::Identify(hash));
             }
+        };
+        let caller = match user {
+            Some(user) => Rc::new(Caller {
+                key: Key {
+                    user,
+                    ..caller.key.clone()
+                },
+                who: caller.who,
+            }),
+            None => caller,
         };
         self.known.caller = Some(Rc::clone(&caller));
         auth::admit(&caller.key, now)?;
@@ -302,6 +315,21 @@ impl Admission {
             wishes,
         });
         Ok(Step::AwaitBody)
+    }
+
+    /// By the key that the request carries; without one by what Envoy vouches for.
+    fn who(&self, head: Head<'_>) -> Result<(KeyHash, Option<String>), Refusal> {
+        if !auth::carries_key(head)
+            && let Some(found) = self.config.vouched.find(&self.vouched)
+        {
+            return Ok((found.hash, found.user));
+        }
+        Ok((auth::hash_of(head)?, None))
+    }
+
+    /// What Envoy says of who calls; before the head.
+    pub fn vouch(&mut self, vouched: Vouched) {
+        self.vouched = vouched;
     }
 
     fn bounded(&self, bytes: u64) -> Result<(), Refusal> {

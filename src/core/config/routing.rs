@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
+use crate::limits::Quota;
 use crate::money::window::Zone;
 
 /// How a model's requests find a target.
@@ -208,6 +209,9 @@ pub struct Traits {
     /// Which requests it takes.
     #[serde(skip_serializing_if = "When::is_empty")]
     pub when: When,
+    /// What it may be asked.
+    #[serde(skip_serializing_if = "Quota::is_empty")]
+    pub quota: Quota,
 }
 
 impl Default for Traits {
@@ -216,6 +220,7 @@ impl Default for Traits {
             weight: 1,
             region: String::new(),
             when: When::default(),
+            quota: Quota::default(),
         }
     }
 }

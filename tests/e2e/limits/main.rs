@@ -10,6 +10,7 @@
 
 mod explained;
 mod over;
+mod providers;
 mod told;
 
 use std::thread;
