@@ -12,6 +12,7 @@ mod explained;
 mod over;
 mod providers;
 mod told;
+mod vouched;
 
 use std::thread;
 
