@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway};
+use crate::config::{Commons, Gateway, Key};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::anthropic::Messages;
@@ -24,6 +24,7 @@ use crate::routing::wishes::Wishes;
 use crate::tokens::Counter;
 use crate::trace;
 use crate::units::Timestamp;
+use crate::vouched::Vouched;
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -113,6 +114,7 @@ pub struct Admission {
     commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
+    vouched: Vouched,
     state: State,
     /// For the record, as far as it is known.
     pub known: Known,
@@ -170,6 +172,7 @@ impl Admission {
             config,
             commons,
             client: client_of(""),
+            vouched: Vouched::default(),
             state: State::ExpectHead,
             known: Known::default(),
         }
@@ -331,7 +334,7 @@ impl Admission {
         } else {
             client_of(path)
         };
-        let hash = auth::hash_of(head)?;
+        let (hash, user) = self.who(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
             Found::Unknown => return Err(Refusal::invalid_key()),
@@ -340,6 +343,16 @@ impl Admission {
                 self.state = State::ExpectHead;
                 return Ok(Step::Identify(hash));
             }
+        };
+        let caller = match user {
+            Some(user) => Rc::new(Caller {
+                key: Key {
+                    user,
+                    ..caller.key.clone()
+                },
+                who: caller.who,
+            }),
+            None => caller,
         };
         self.known.caller = Some(Rc::clone(&caller));
         auth::admit(&caller.key, now)?;
@@ -387,6 +400,21 @@ impl Admission {
             head,
         )?;
         Ok(Step::AwaitBody)
+    }
+
+    /// By the key that the request carries; without one by what Envoy vouches for.
+    fn who(&self, head: Head<'_>) -> Result<(KeyHash, Option<String>), Refusal> {
+        if !auth::carries_key(head)
+            && let Some(found) = self.config.vouched.find(&self.vouched)
+        {
+            return Ok((found.hash, found.user));
+        }
+        Ok((auth::hash_of(head)?, None))
+    }
+
+    /// What Envoy says of who calls; before the head.
+    pub fn vouch(&mut self, vouched: Vouched) {
+        self.vouched = vouched;
     }
 
     fn bounded(&self, bytes: u64) -> Result<(), Refusal> {

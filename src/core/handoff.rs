@@ -309,6 +309,17 @@ impl Exchange {
         self.config.models.get(self.model)
     }
 
+    /// Tokens that the attempt with this number probably uses.
+    pub fn expected_tokens(&self, number: usize) -> u64 {
+        let Some(planned) = self.chain.get(number) else {
+            return 0;
+        };
+        let model = self.config.models.get(planned.model);
+        let usual = model.map_or(0, |model| model.routing.expected_output);
+        let output = planned.bounds.output.0.min(usual);
+        self.prompt.tokens.0.saturating_add(output)
+    }
+
     /// How many attempts there may be.
     pub fn attempts_max(&self) -> usize {
         self.chain.len()

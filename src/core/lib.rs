@@ -42,3 +42,4 @@ pub mod tokens;
 pub mod trace;
 pub mod units;
 pub mod usage;
+pub mod vouched;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::attempt::Follows;
-use tollgate_core::auth::KeyHash;
+use tollgate_core::auth::{self, KeyHash};
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::dialect;
@@ -22,6 +22,7 @@ use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
+use tollgate_core::vouched::Vouched;
 
 use crate::bank::{self, News};
 use crate::callbacks::{self, Action, Then};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     callers: RefCell<Callers>,
     counters: Counters,
     tokens: RefCell<Counter>,
+    /// Deployments with limits of their own.
+    quotas: room::Quotas,
 }
 
 impl Settings {
@@ -52,6 +55,7 @@ impl Settings {
             commons: RefCell::new(Rc::new(config.commons.clone())),
             callers: RefCell::new(Callers::new(Rc::clone(&config))),
             counters: Counters::new(),
+            quotas: room::quotas(&config),
             config,
             tokens: RefCell::new(Counter::new()),
         }
@@ -202,7 +206,10 @@ impl Stream {
                 let counter = &mut *tokens;
                 let standings = &bank::Heard;
                 let admission = &mut self.admission;
-                let step = weather::with(host::now(), |weather| {
+                let now = host::now();
+                let full = room::full(&self.settings.quotas, now);
+                let step = weather::with(now, |weather| {
+                    weather.full = full;
                     admission.on(Input::Body {
                         body,
                         counter,
@@ -325,7 +332,10 @@ impl Stream {
             }
         };
         let admission = &mut self.admission;
-        let step = weather::with(host::now(), |weather| {
+        let now = host::now();
+        let full = room::full(&self.settings.quotas, now);
+        let step = weather::with(now, |weather| {
+            weather.full = full;
             let standings = &bank::Heard;
             admission.on(Input::Room {
                 short,
@@ -333,7 +343,11 @@ impl Stream {
                 weather,
             })
         });
-        self.perform(step.flatten())
+        let in_use = || {
+            let refusal = Refusal::internal("the table of health is in use");
+            Some(Step::Answer(dialect::answer(client_of(""), &refusal)))
+        };
+        self.perform(step.unwrap_or_else(in_use))
     }
 
     /// What the caller is to hear of its limits.
@@ -363,6 +377,28 @@ impl Stream {
             },
         });
         self.perform(step)
+    }
+
+    /// What Envoy says of a caller who carries no key. It costs a call for each claim, so only where somebody wants to know.
+    fn vouch(&mut self) {
+        let rules = &self.settings.config.vouched;
+        if rules.is_empty() || self.head.with(auth::carries_key) {
+            return;
+        }
+        let text =
+            |path: &str| host::property(path).and_then(|bytes| String::from_utf8(bytes).ok());
+        let claim = |name: &str| {
+            let place = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn";
+            let text = text(&format!("{place}\0{}\0{name}", rules.payload))?;
+            Some((name.to_owned(), text))
+        };
+        let peer = rules.looks_at_peers();
+        self.admission.vouch(Vouched {
+            spiffe: peer
+                .then(|| text("connection\0uri_san_peer_certificate"))
+                .flatten(),
+            claims: rules.claims().into_iter().filter_map(claim).collect(),
+        });
     }
 
     /// The head is said to the admission, again if it was not known who is calling.
@@ -408,6 +444,7 @@ impl Stream {
             head: std::mem::take(&mut self.head),
             context: self.context,
             running: None,
+            attempting: None,
         };
         let sent = first
             .zip(meeting::open(kind, shared))
@@ -519,6 +556,7 @@ impl Stream {
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
         self.head = Headers::Request.read().unwrap_or_default();
+        self.vouch();
         let step = match self.say_head() {
             Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
             step => step,

@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use tollgate_core::config::{DeploymentId, Gateway};
 use tollgate_core::limits::bucket::Bucket;
 use tollgate_core::limits::places::Places;
 use tollgate_core::limits::queue::Ticket;
-use tollgate_core::limits::{Draw, Limiter, Outcome, Rows, Taken, Used};
+use tollgate_core::limits::{Draw, Limiter, Outcome, Quota, Rows, Taken, Used};
 use tollgate_core::money::ids::Millis;
 use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::routing::random;
-use tollgate_core::units::Timestamp;
+use tollgate_core::units::{NanoUsd, Timestamp};
 
 use crate::bank::{self, millis};
 use crate::host::call::Context;
@@ -30,6 +31,7 @@ struct Room {
     limiter: Limiter,
     table: Table,
     looked_at: Millis,
+    told_at: Millis,
     /// Whether other workers must know that this one lives.
     is_known: bool,
 }
@@ -72,6 +74,85 @@ pub(crate) fn take(
     outcome
 }
 
+/// Deployments with a limit of their own.
+pub(crate) type Quotas = BTreeMap<DeploymentId, Quota>;
+
+/// Those of a configuration; of a deployment that is a target twice the first has the word.
+pub(crate) fn quotas(config: &Gateway) -> Quotas {
+    let mut quotas = Quotas::new();
+    for target in config.models.iter().flat_map(|model| &model.targets) {
+        if let Some(provider) = config.providers.get(target.provider)
+            && !target.traits.quota.is_empty()
+        {
+            let id = target.deployment(provider);
+            quotas.entry(id).or_insert(target.traits.quota);
+        }
+    }
+    quotas
+}
+
+/// Which deployments have no room for more, and of what.
+pub(crate) fn full(quotas: &Quotas, now: Timestamp) -> BTreeMap<DeploymentId, &'static str> {
+    if quotas.is_empty() {
+        return BTreeMap::new();
+    }
+    with(|room| {
+        let at = millis(now);
+        let Room { limiter, table, .. } = room;
+        table.now = at;
+        let full = quotas.iter().filter_map(|(id, quota)| {
+            let what = limiter.full(table, *id, quota, at)?;
+            Some((*id, what))
+        });
+        full.collect()
+    })
+    .unwrap_or_default()
+}
+
+/// An attempt at a deployment with a limit of its own, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Attempting {
+    id: DeploymentId,
+    quota: Quota,
+    expected: u64,
+    /// Tokens, and what they cost; nothing where nothing is known when it ends.
+    pub(crate) used: (u64, NanoUsd),
+}
+
+impl Attempting {
+    pub(crate) fn begin(id: DeploymentId, quota: Quota, expected: u64, now: Timestamp) -> Self {
+        with(|room| {
+            let at = millis(now);
+            room.begin(at);
+            let Room { limiter, table, .. } = room;
+            table.now = at;
+            limiter.attempt_begins(table, (id, &quota), expected, at);
+            if quota.parallel.is_some() {
+                room.introduce(at);
+            }
+        });
+        Self {
+            id,
+            quota,
+            expected,
+            used: (0, NanoUsd::ZERO),
+        }
+    }
+}
+
+impl Drop for Attempting {
+    fn drop(&mut self) {
+        let (used, cost) = self.used;
+        with(|room| {
+            let at = millis(host::now());
+            let Room { limiter, table, .. } = room;
+            table.now = at;
+            let whose = (self.id, &self.quota);
+            limiter.attempt_ends(table, whose, (self.expected, used), cost, at);
+        });
+    }
+}
+
 /// A request is over.
 pub(crate) fn settle(taken: Taken, used: Used, now: Timestamp) {
     with(|room| {
@@ -91,6 +172,13 @@ pub(crate) fn tick(now: Timestamp) -> Vec<(Ticket, Outcome)> {
     with(|room| {
         let at = millis(now);
         room.table.now = at;
+        if at.is_over(room.told_at, EVERY_MS) {
+            room.told_at = at;
+            room.limiter.forget(at);
+            if room.is_known {
+                room.tell_alive(at);
+            }
+        }
         room.limiter.tick(&mut room.table, at)
     })
     .unwrap_or_default()
@@ -105,9 +193,6 @@ pub(crate) fn asks(now: Timestamp) -> Option<Vec<RateWant>> {
         let mut asks = limiter.asks(table, at);
         if at.is_over(room.looked_at, EVERY_MS) {
             room.looked_at = at;
-            if room.is_known {
-                room.tell_alive(at);
-            }
             let home = room.limiter.goes_home(&mut room.table, at);
             if !home.is_empty() {
                 asks.get_or_insert_default().extend(home);
@@ -152,6 +237,7 @@ impl Room {
             self.limiter.workers.own = number.max(1);
             self.read_alive();
             self.looked_at = now;
+            self.told_at = now;
         }
     }
 

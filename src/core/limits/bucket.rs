@@ -15,6 +15,9 @@ const RENEW_MS: u64 = 2_000;
 /// A row that nobody touched for so long and that holds nothing is nobody's.
 const FORGOTTEN_MS: u64 = 10_000;
 
+/// One that time never fills is kept for so long.
+const KEPT_MS: u64 = 86_400_000;
+
 /// The size of a row in shared data.
 pub const BUCKET_BYTES: usize = 65;
 
@@ -49,7 +52,7 @@ pub struct Bucket {
     /// When it was filled last.
     at: Millis,
     used_at: Millis,
-    /// What came from the service may be used until then.
+    /// What came from the service may be used until then; by then time has filled it.
     share_until: Millis,
     /// The service had nothing left at this moment; 0 where it had.
     dry_at: Millis,
@@ -124,6 +127,11 @@ impl Bucket {
         self
     }
 
+    /// A bucket that was filled in what is the future now, since a clock was turned back, begins to fill anew.
+    pub fn turned_back(&self, rate: Rate, fed: Fed, now: Millis) -> Option<Self> {
+        (self.at.since(now) > CLOCKS_APART_MS).then(|| self.at(rate, fed, now))
+    }
+
     /// Takes all of it or nothing.
     pub fn take(self, amount: u64, rate: Rate, fed: Fed, now: Millis) -> Result<Self, Lack> {
         let mut bucket = self.at(rate, fed, now);
@@ -134,7 +142,7 @@ impl Bucket {
         if missing <= 0 {
             bucket.level = bucket.level.saturating_sub(parts(amount));
             bucket.used_at = now;
-            return Ok(bucket);
+            return Ok(bucket.full_at(rate, now));
         }
         let Some(ms) = rate.time_of(missing) else {
             return Err(Lack::Never);
@@ -158,7 +166,18 @@ impl Bucket {
         let level = bucket.level.saturating_add(parts(more));
         let level = level.saturating_sub(parts(less));
         bucket.level = level.clamp(rate.whole().saturating_neg(), rate.whole());
-        bucket
+        bucket.used_at = now;
+        bucket.full_at(rate, now)
+    }
+
+    /// Notes when nothing will be to be known of it any more: when time has filled it.
+    fn full_at(mut self, rate: Rate, now: Millis) -> Self {
+        if self.fed == Fed::ByTime {
+            let lacks = rate.whole().saturating_sub(self.level);
+            let full_in = rate.time_of(lacks).unwrap_or(KEPT_MS);
+            self.share_until = now.after(full_in);
+        }
+        self
     }
 
     /// How many are still to come before `amount` can be taken.
@@ -239,11 +258,9 @@ impl Bucket {
 
     /// Whether the row says nothing that a new one would not say.
     pub fn is_idle(&self, now: Millis) -> bool {
-        // Full after a burst of any size: a bucket that holds ten minutes' worth is full after ten minutes.
-        const FULL_MS: u64 = 600_000;
         match self.fed {
             Fed::New => true,
-            Fed::ByTime => now.is_over(self.used_at, FULL_MS),
+            Fed::ByTime => now >= self.share_until,
             Fed::ByService => self.level == 0 && now.is_over(self.used_at, FORGOTTEN_MS),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bucket::{Bucket, Rate};
+use super::bucket::{Bucket, MINUTE_MS, Rate};
 use super::draw::{Counts, Draw, Over, queue_of};
 use super::places::{Places, Workers};
 use super::queue::{Queue, Ticket, Waiting};
@@ -162,7 +162,12 @@ impl Limiter {
         let queued = (0..)
             .zip(&draws)
             .filter(|(_, draw)| matches!(draw.over, Over::Queue(_)));
-        let lacks = queued.map(|(at, _)| (at, Lack::Wait { ms: 0 })).collect();
+        let lacks = queued
+            .map(|(at, draw)| {
+                let ms = self.turn_in_ms(rows, draw, now);
+                (at, Lack::Wait { ms })
+            })
+            .collect();
         self.queue_or_refuse(rows, draws, &Blocked { lacks }, (ticket, key, now), now)
     }
 
@@ -178,6 +183,26 @@ impl Limiter {
             })
         };
         !draws.is_empty() && queues.into_iter().any(|draw| waits(queue_of(draw.limit)))
+    }
+
+    /// When those who wait have had their turn, as far as that can be known.
+    fn turn_in_ms(&self, rows: &mut impl Rows, draw: &Draw, now: Millis) -> u64 {
+        let own = match self.lack(rows, draw, now) {
+            Some(Lack::Wait { ms }) => ms,
+            Some(Lack::Never | Lack::Ask) | None => 0,
+        };
+        if draw.counts != Counts::Requests {
+            return own;
+        }
+        let ahead = rows.places(queue_of(draw.limit), |places| {
+            (None, places.at(&self.workers, now).in_use())
+        });
+        let for_all = ahead.saturating_mul(MINUTE_MS);
+        own.saturating_add(
+            for_all
+                .checked_div(draw.rate.per_minute)
+                .unwrap_or_default(),
+        )
     }
 
     /// All or nothing. With several limits it first looks whether all are there: what is taken and put back would in the
@@ -224,7 +249,8 @@ impl Limiter {
         let (fed, rate) = (self.fed(), draw.rate);
         match draw.counts {
             Counts::Requests | Counts::Tokens => rows.bucket(draw.limit, |bucket| {
-                (None, bucket.take(draw.amount, rate, fed, now).err())
+                let lack = bucket.take(draw.amount, rate, fed, now).err();
+                (bucket.turned_back(rate, fed, now), lack)
             }),
             Counts::Parallel => rows.places(draw.limit, |places| {
                 let taken = places.take(rate.burst, fed, &self.workers, now);
@@ -256,7 +282,7 @@ impl Limiter {
         let bucket = rows.bucket(draw.limit, |bucket| {
             match bucket.take(draw.amount, rate, fed, now) {
                 Ok(bucket) => (Some(bucket), Ok(bucket)),
-                Err(lack) => (None, Err(lack)),
+                Err(lack) => (bucket.turned_back(rate, fed, now), Err(lack)),
             }
         })?;
         self.asking.took(draw, bucket.here(), now);
@@ -301,7 +327,7 @@ impl Limiter {
         }
     }
 
-    fn leave_place(&mut self, rows: &mut impl Rows, limit: RateId) {
+    pub(super) fn leave_place(&mut self, rows: &mut impl Rows, limit: RateId) {
         let own = self.workers.own;
         rows.places(limit, |places| (Some(places.leave(own)), ()));
         if let Some(count) = self.places.get_mut(&limit) {
@@ -309,7 +335,7 @@ impl Limiter {
         }
     }
 
-    fn holds(&mut self, limit: RateId) {
+    pub(super) fn holds(&mut self, limit: RateId) {
         let count = self.places.entry(limit).or_default();
         *count = count.saturating_add(1);
     }

@@ -5,6 +5,7 @@
 //! * [`bucket`] and [`places`] are the rows that all workers of a process share;
 //! * [`limiter`] is what one worker does with them: it takes from all limits of a request or from none, lets requests wait
 //!   their turn, asks the budget service for shares, and gives back;
+//! * [`quota`] is the same towards providers: a deployment that is nearly used up is passed over;
 //! * [`tell`] is what callers hear of it.
 //!
 //! With a budget service a process spends shares that it leases for a few seconds, so a limit holds over all Envoys.
@@ -15,10 +16,12 @@ pub mod draw;
 pub mod limiter;
 pub mod places;
 pub mod queue;
+pub mod quota;
 pub mod tell;
 
 pub use draw::{Counts, Draw, Over};
 pub use limiter::{Limiter, Outcome, Rows, Short, Taken, Used};
+pub use quota::Quota;
 pub use tell::Status;
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use super::limiter::{Limiter, Outcome, Rows, Taken, Used};
 use super::places::Places;
 use super::queue::{Queue as Line, Waiting};
 use super::*;
-use crate::config::{Commons, Each, Key, Limited, Limits, Queue};
+use crate::config::{Commons, DeploymentId, Each, Key, Limited, Limits, Queue};
 use crate::money::ids::{Incarnation, Millis, ScopeId};
 use crate::money::rates::{RateId, Rates};
+use crate::units::NanoUsd;
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -118,9 +119,8 @@ fn a_bucket_fills_with_time_and_says_exactly_when() {
     ] {
         let got = bucket.take(amount, rate, Fed::ByTime, Millis(at));
         assert_eq!(got.map(|_| ()), want, "{amount} at {at}");
-        if let Ok(taken) = got {
-            bucket = taken;
-        }
+        let turned = bucket.turned_back(rate, Fed::ByTime, Millis(at));
+        bucket = got.ok().or(turned).unwrap_or(bucket);
     }
     let nothing = Rate::default();
     let none = Bucket::new(RateId(2)).take(1, nothing, Fed::ByTime, Millis(0));
@@ -198,7 +198,7 @@ fn places_are_left_on_every_way_and_come_back_from_a_lost_worker() {
 
 fn queued(amount: u64, max_waiting: u64) -> Vec<Draw> {
     let over = Over::Queue(Queue {
-        max_wait_ms: 2_000,
+        max_wait_ms: 5_000,
         max_waiting,
     });
     vec![draw(1, Counts::Requests, amount, (60, 2), over)]
@@ -218,26 +218,26 @@ fn who_waits_has_its_turn_by_age_and_by_key_and_newcomers_stand_behind() {
         (5, "a", 30, "waits"),
         (6, "b", 40, "waits"),
         // There is no room for more to wait.
-        (7, "b", 50, "950 ms"),
+        (7, "b", 50, "4950 ms"),
         // It would overtake, although there is enough for one now.
-        (8, "c", 1_000, "1 ms"),
+        (8, "c", 1_000, "4000 ms"),
     ] {
         assert_eq!(take(&mut limiter, ticket, key, at), want, "{ticket}");
     }
     let mut turns = Vec::new();
-    for at in [1_000, 2_000, 2_010, 2_020, 2_030, 2_040, 3_000] {
+    for at in [1_000, 1_999, 2_000, 3_000, 4_000] {
         for (ticket, outcome) in limiter.tick(&mut rows, Millis(at)) {
             turns.push(format!("{at} {ticket} {}", told(Some(outcome))));
         }
     }
+    // The other key before the second of the first.
     assert_eq!(
         turns,
         [
             "1000 3 taken",
-            // The other key before the second of the first.
             "2000 6 taken",
-            "2020 4 980 ms",
-            "2030 5 970 ms",
+            "3000 4 taken",
+            "4000 5 taken"
         ]
     );
     assert_eq!(limiter.waiting(), 0);
@@ -273,7 +273,25 @@ fn who_is_gone_waits_no_more_and_nobody_waits_in_vain() {
     );
     let line = rows.places(queue_of(RateId(1)), |places| (None, places.in_use()));
     assert_eq!(line, 1);
+    // Nobody knows when a place is left: who waits for one waits as long as he may.
+    let mut place = queued(1, 5).remove(0);
+    (place.limit, place.counts, place.rate.burst) = (RateId(9), Counts::Parallel, 1);
+    for (ticket, want) in [(5, "taken"), (6, "waits")] {
+        let got = limiter.take(&mut rows, vec![place.clone()], (ticket, "a"), Millis(10));
+        assert_eq!(told(got), want);
+    }
+    assert_eq!(
+        limiter.tick(&mut rows, Millis(1_000)).len(),
+        1,
+        "the fourth"
+    );
+    assert!(limiter.tick(&mut rows, Millis(5_009)).is_empty());
+    let late = limiter.tick(&mut rows, Millis(5_010)).remove(0);
+    assert_eq!((late.0, told(Some(late.1)).as_str()), (6, "1000 ms"));
 }
+
+/// Clocks do not begin with us.
+const T0: u64 = 1_795_167_000_000;
 
 /// Two gateways of two workers each, and the service that they share; calls take no time.
 struct World {
@@ -299,7 +317,7 @@ impl World {
 
     /// What became of a request at one of the workers, once the service has answered.
     fn ask(&mut self, at: usize, draws: Vec<Draw>, now: u64) -> String {
-        let now = Millis(now);
+        let now = Millis(T0 + now);
         let holder = Incarnation(u64::try_from(at % 2).unwrap() + 1);
         let (rows, workers) = &mut self.gateways[at % 2];
         let limiter = &mut workers[at / 2 % 2];
@@ -320,7 +338,7 @@ impl World {
     }
 
     fn second(&mut self, now: u64) {
-        let now = Millis(now);
+        let now = Millis(T0 + now);
         for (holder, (rows, workers)) in (1..).zip(&mut self.gateways) {
             for limiter in workers {
                 let wants = limiter.goes_home(rows, now);
@@ -629,4 +647,50 @@ proptest! {
             *had.entry(&waiting.key).or_default() += 1;
         }
     }
+}
+
+#[test]
+fn a_deployment_that_is_nearly_used_up_is_full_until_time_or_an_end_gives_back() {
+    let (mut rows, mut limiter) = (Memory::default(), worker(1));
+    let id = DeploymentId(7);
+    let quota = |rpm, tpm, parallel, day: Option<u64>| Quota {
+        rpm,
+        tpm,
+        parallel,
+        day: day.map(NanoUsd),
+    };
+    let nothing = NanoUsd::ZERO;
+    let full = |limiter: &Limiter, rows: &mut Memory, quota: &Quota, at| {
+        limiter.full(rows, id, quota, Millis(at)).unwrap_or("room")
+    };
+    // Of a hundred requests in a minute 95 leave, and the next after the time of one.
+    let rpm = quota(Some(100), None, None, None);
+    for _ in 0..95 {
+        assert_eq!(full(&limiter, &mut rows, &rpm, 0), "room");
+        limiter.attempt_begins(&mut rows, (id, &rpm), 10, Millis(0));
+    }
+    assert_eq!(full(&limiter, &mut rows, &rpm, 0), "room");
+    limiter.attempt_begins(&mut rows, (id, &rpm), 10, Millis(0));
+    assert_eq!(full(&limiter, &mut rows, &rpm, 599), "requests_per_minute");
+    assert_eq!(full(&limiter, &mut rows, &rpm, 600), "room");
+    let tpm = quota(None, Some(1_000), None, None);
+    limiter.attempt_begins(&mut rows, (id, &tpm), 960, Millis(0));
+    assert_eq!(full(&limiter, &mut rows, &tpm, 0), "tokens_per_minute");
+    limiter.attempt_ends(&mut rows, (id, &tpm), (960, 100), nothing, Millis(0));
+    assert_eq!(full(&limiter, &mut rows, &tpm, 0), "room");
+    let parallel = quota(None, None, Some(2), None);
+    for _ in 0..2 {
+        assert_eq!(full(&limiter, &mut rows, &parallel, 0), "room");
+        limiter.attempt_begins(&mut rows, (id, &parallel), 0, Millis(0));
+    }
+    assert_eq!(full(&limiter, &mut rows, &parallel, 0), "parallel_requests");
+    limiter.attempt_ends(&mut rows, (id, &parallel), (0, 0), nothing, Millis(0));
+    assert_eq!(full(&limiter, &mut rows, &parallel, 0), "room");
+    // A dollar a day, until midnight.
+    let day = quota(None, None, None, Some(1_000_000_000));
+    let (evening, midnight) = (86_399_000, 86_400_000);
+    let spent = NanoUsd(951_000_000);
+    limiter.attempt_ends(&mut rows, (id, &day), (0, 0), spent, Millis(evening));
+    assert_eq!(full(&limiter, &mut rows, &day, evening), "daily_budget");
+    assert_eq!(full(&limiter, &mut rows, &day, midnight), "room");
 }

@@ -13,6 +13,7 @@ use crate::config::routing::{Capability, Strategy};
 use crate::config::{Gateway, Switches};
 use crate::handoff::ATTEMPTS_MAX;
 use crate::health::{Attempted, DeploymentId, Standing};
+use crate::limits::quota::DAILY_BUDGET;
 
 /// One who may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -407,14 +408,19 @@ impl<'a> Chain<'a, '_> {
                 Verdict::Asked(_) => None,
             });
         let whys: Vec<Why> = whys.collect();
-        (Err(impossible(&whys)), self.explanation)
+        (Err(impossible(&whys, self.ask.now_ms())), self.explanation)
     }
 }
 
 /// What passes is told first; else what came nearest to being asked.
-fn impossible<'a>(whys: &[Why]) -> Impossible<'a> {
+fn impossible<'a>(whys: &[Why], now_ms: u64) -> Impossible<'a> {
+    const DAY_MS: u64 = 86_400_000;
     let wait = |why: &Why| match why {
         Why::Cooling { for_ms } | Why::Resting { for_ms } => Some((*for_ms, *why)),
+        Why::NoRoom(DAILY_BUDGET) => {
+            let today_ms = now_ms.checked_rem(DAY_MS).unwrap_or_default();
+            Some((DAY_MS.saturating_sub(today_ms), *why))
+        }
         // Buckets refill within a minute, and nobody here knows when.
         Why::NoRoom(_) => Some((1_000, *why)),
         Why::SwitchedOff

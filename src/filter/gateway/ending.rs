@@ -21,6 +21,16 @@ fn tokens(exchange: &Exchange) -> u64 {
     usage.prompt().plus(usage.answer()).0
 }
 
+/// What the last attempt used of its deployment, and what that costs.
+fn spent(exchange: &Exchange) -> (u64, NanoUsd) {
+    let (usage, _) = used(exchange);
+    let price = exchange
+        .last()
+        .and_then(|(_, target, _)| target.price.as_ref());
+    let cost = price.and_then(|price| price.cost(&usage, 1).ok());
+    (tokens(exchange), cost.unwrap_or(NanoUsd::ZERO))
+}
+
 impl Stream {
     /// The request is over, whatever became of it.
     pub(super) fn close(&mut self) {
@@ -35,8 +45,13 @@ impl Stream {
                 if !shared.exchange.attempts.is_empty() {
                     used = Used::Tokens(tokens(&shared.exchange));
                 }
+                let spent = spent(&shared.exchange);
                 let closed = self.close_forwarded(&mut shared.exchange, now);
                 shared.running = None;
+                if let Some(attempting) = &mut shared.attempting {
+                    attempting.used = spent;
+                }
+                shared.attempting = None;
                 let mut tales = shared.exchange.tales(now);
                 tales.extend(shared.exchange.unmade());
                 weather::tell(tales, now);

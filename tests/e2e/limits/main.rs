@@ -10,7 +10,9 @@
 
 mod explained;
 mod over;
+mod providers;
 mod told;
+mod vouched;
 
 use std::thread;
 

@@ -61,7 +61,7 @@ pub(super) fn check(written: &raw::Money, known: &Known, problems: &mut Problems
 /// More than this in a minute is no limit, and its parts would not fit into a number.
 const A_MINUTE_MAX: u64 = 1_000_000_000_000;
 
-fn too_large(limit: &Written<u64>, problems: &mut Problems) {
+pub(super) fn too_large(limit: &Written<u64>, problems: &mut Problems) {
     if limit.value > A_MINUTE_MAX {
         problems.push(limit.place.problem(
             format!("{} a minute is no limit", limit.value),

@@ -66,6 +66,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
+        vouched: key::vouched(written),
         policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),

@@ -1,6 +1,6 @@
 //! What the budget service is asked for, and when.
 
-use super::{BTreeMap, Counts, Draw, Fed, Millis, Rate, RateId};
+use super::{BTreeMap, BTreeSet, Counts, Draw, Fed, Millis, Rate, RateId};
 
 /// Asked and not answered for so long: it is asked again, or counts as away.
 pub(super) const PATIENCE_MS: u64 = 1_500;
@@ -19,8 +19,6 @@ pub(super) struct Mine {
     /// The largest that was taken at once lately.
     pub(super) largest: u64,
     pub(super) used_at: Millis,
-    /// It runs low.
-    pub(super) is_low: bool,
     asked_at: Option<Millis>,
 }
 
@@ -29,6 +27,8 @@ pub(super) struct Mine {
 pub(super) struct Asking {
     service: Service,
     pub(super) mine: BTreeMap<RateId, Mine>,
+    /// Those that run low.
+    low: BTreeSet<RateId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Asking {
             } else {
                 Service::Absent
             },
-            mine: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -97,8 +97,25 @@ impl Asking {
         if self.fed() != Fed::ByService {
             return;
         }
-        let mine = self.uses(draw, now);
-        mine.is_low = here <= mine.share() / 2;
+        let share = self.uses(draw, now).share();
+        if here <= share / 2 {
+            self.low.insert(draw.limit);
+        } else {
+            self.low.remove(&draw.limit);
+        }
+    }
+
+    /// Somebody waits for it.
+    pub(super) fn lacks(&mut self, draw: &Draw, now: Millis) {
+        if self.fed() == Fed::ByService {
+            self.uses(draw, now);
+            self.low.insert(draw.limit);
+        }
+    }
+
+    /// Those that run low.
+    pub(super) fn low(&self) -> Vec<RateId> {
+        self.low.iter().copied().collect()
     }
 
     /// A limit is used.
@@ -108,7 +125,6 @@ impl Asking {
             rate: draw.rate,
             largest: 0,
             used_at: now,
-            is_low: false,
             asked_at: None,
         });
         mine.rate = draw.rate;
@@ -120,6 +136,7 @@ impl Asking {
     /// Notes that a limit is being asked for; not while it is already.
     pub(super) fn may_ask(&mut self, limit: RateId, now: Millis) -> bool {
         let Some(mine) = self.mine.get_mut(&limit) else {
+            self.low.remove(&limit);
             return false;
         };
         let pending = mine
@@ -127,7 +144,7 @@ impl Asking {
             .is_some_and(|asked| !now.is_over(asked, PATIENCE_MS));
         if !pending {
             mine.asked_at = Some(now);
-            mine.is_low = false;
+            self.low.remove(&limit);
         }
         !pending
     }

@@ -23,7 +23,7 @@ impl Limiter {
     ) {
         for draw in &draws {
             if self.lack(rows, draw, now).is_some() {
-                self.asking.uses(draw, now).is_low = true;
+                self.asking.lacks(draw, now);
             }
         }
         self.waiting.push(Waiting {
@@ -49,11 +49,6 @@ impl Limiter {
         let Some((place, max_wait_ms)) = place else {
             return Some(self.refuse(rows, &draws, blocked, now));
         };
-        for (at, _) in &blocked.lacks {
-            if let Some(draw) = draws.get(*at) {
-                self.asking.uses(draw, now);
-            }
-        }
         self.waiting.push(Waiting {
             ticket,
             key: key.to_owned(),
@@ -193,7 +188,7 @@ impl Limiter {
             if let Some(blocked) = &blocked {
                 for (at, lack) in &blocked.lacks {
                     if let (super::Lack::Ask, Some(draw)) = (lack, waiting.draws.get(*at)) {
-                        self.asking.uses(draw, now).is_low = true;
+                        self.asking.lacks(draw, now);
                     }
                 }
             }
@@ -232,15 +227,8 @@ impl Limiter {
         if self.fed() != Fed::ByService {
             return None;
         }
-        let low: Vec<RateId> = self
-            .asking
-            .mine
-            .iter()
-            .filter(|(_, mine)| mine.is_low)
-            .map(|(limit, _)| *limit)
-            .collect();
         let mut wants = Vec::new();
-        for limit in low {
+        for limit in self.asking.low() {
             if self.asking.may_ask(limit, now) {
                 wants.extend(self.want(rows, limit, now));
             }
@@ -318,7 +306,6 @@ impl Limiter {
 
     /// What lies idle here and goes back to the service, and places that are to be kept: to be asked once a second.
     pub fn goes_home(&mut self, rows: &mut impl Rows, now: Millis) -> Vec<RateWant> {
-        self.places.retain(|_, count| *count > 0);
         if self.fed() != Fed::ByService {
             return Vec::new();
         }
@@ -360,7 +347,12 @@ impl Limiter {
                 Home::Renewed(unused) => wants.push(back(unused, unused, None)),
             }
         }
-        self.asking.forget_unused(now);
         wants
+    }
+
+    /// What this worker does not use any more is forgotten: to be asked for once a second.
+    pub fn forget(&mut self, now: Millis) {
+        self.places.retain(|_, count| *count > 0);
+        self.asking.forget_unused(now);
     }
 }
