@@ -10,6 +10,10 @@ use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
 use crate::refusal::Refusal;
 
+mod wishes;
+
+pub use wishes::{CapField, Wishes};
+
 /// What is known of a body, and how to write it for a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -17,6 +21,8 @@ pub struct Request {
     pub model: String,
     /// How the answer is to come.
     pub reply: Reply,
+    /// How much may be answered.
+    pub wishes: Wishes,
     /// What changes on the way to a provider.
     pub splice: Splice,
 }
@@ -52,14 +58,20 @@ pub enum UsageOption {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
     edits: Vec<(Range<usize>, Text)>,
+    /// The fields that cap the answer.
+    caps: Vec<wishes::CapWritten>,
+    /// Where a field can be put in front of the others.
+    first_field: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Text {
     /// The target's name of the model, as JSON.
     Model,
-    /// This.
+    /// This, where the figures of a stream must be asked for.
     Literal(String),
+    /// This, to cap the answer.
+    Cap(String),
 }
 
 /// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
@@ -72,6 +84,18 @@ struct Fields<'a> {
     stream: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    n: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    best_of: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    prompt: Option<&'a RawValue>,
 }
 
 /// A `null` that was written has a place in the body; serde would take it for absent.
@@ -114,10 +138,16 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
         (true, UsageOption::Always) => Reply::Streamed(UsageEvent::Asked),
     };
     edits.sort_by_key(|(range, _)| range.start);
+    let (wishes, caps) = wishes::read(text, &fields)?;
     Ok(Request {
         model: model.into_owned(),
         reply,
-        splice: Splice { edits },
+        wishes,
+        splice: Splice {
+            edits,
+            caps,
+            first_field: first_field(text)?,
+        },
     })
 }
 
@@ -151,14 +181,19 @@ fn add_options(
     let edit = match null {
         Some(null) => (place(text, null.get())?, Text::Literal(object.to_owned())),
         None => {
-            let brace = text.find('{').ok_or_else(internal)?;
-            let after = brace.saturating_add(1);
+            let after = first_field(text)?;
             let field = format!(r#""stream_options":{object},"#);
             (after..after, Text::Literal(field))
         }
     };
     edits.push(edit);
     Ok(UsageEvent::Hidden)
+}
+
+/// Behind the brace that opens the body.
+fn first_field(text: &str) -> Result<usize, Refusal> {
+    let brace = text.find('{').ok_or_else(internal)?;
+    Ok(brace.saturating_add(1))
 }
 
 /// Where `part`, which was borrowed from `whole`, stands in it.
@@ -182,9 +217,9 @@ fn internal() -> Refusal {
 impl Splice {
     /// A provider that sends the figures unasked may refuse the question.
     fn edits_for(&self, usage: StreamUsage) -> impl Iterator<Item = &(Range<usize>, Text)> {
-        self.edits
-            .iter()
-            .filter(move |(_, text)| usage == StreamUsage::Asked || *text == Text::Model)
+        self.edits.iter().filter(move |(_, text)| {
+            usage == StreamUsage::Asked || !matches!(text, Text::Literal(_))
+        })
     }
 
     /// How long the body becomes.
@@ -193,7 +228,7 @@ impl Splice {
             .fold(body_bytes, |length, (range, text)| {
                 let written = match text {
                     Text::Model => json_string_length(model),
-                    Text::Literal(literal) => literal.len(),
+                    Text::Literal(literal) | Text::Cap(literal) => literal.len(),
                 };
                 length.saturating_sub(range.len()).saturating_add(written)
             })
@@ -214,7 +249,7 @@ impl Splice {
             written.extend_from_slice(body.get(from..range.start).unwrap_or_default());
             written.extend_from_slice(match text {
                 Text::Model => model.as_bytes(),
-                Text::Literal(literal) => literal.as_bytes(),
+                Text::Literal(literal) | Text::Cap(literal) => literal.as_bytes(),
             });
             from = range.end;
         }
