@@ -2,12 +2,14 @@
 
 pub use tollgate_tokens::{Counter, Encoding, Text};
 
+mod bound;
 mod family;
 mod framing;
 mod functions;
 mod images;
 mod json;
 
+pub use bound::{Audio, Beyond, Bound, Media};
 pub use family::{Family, Function, Vendor};
 pub use framing::{Count, How, count_chat};
 pub use images::Images;
