@@ -13,6 +13,7 @@ pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
 
 pub mod check;
 pub mod deploy;
+pub mod hold;
 pub mod identity;
 pub mod node;
 pub mod problem;

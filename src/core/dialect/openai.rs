@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::accents::{Accent, Path, StreamUsage};
+use crate::dialect::accents::{Accent, LimitField, Path, StreamUsage};
 use crate::dialect::chat::Chat;
 use crate::dialect::event::{self, Suspect};
 use crate::dialect::gaps::{Policy, Untranslatable};
@@ -97,6 +97,10 @@ impl Provider for OpenAi {
 
     fn stream_usage(&self) -> StreamUsage {
         self.0.stream_usage
+    }
+
+    fn limit_field(&self) -> LimitField {
+        self.0.limit
     }
 
     fn write(

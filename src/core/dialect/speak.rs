@@ -1,6 +1,6 @@
 //! What it takes to be a dialect: how clients are understood and answered, how providers are asked and read.
 
-use crate::dialect::accents::StreamUsage;
+use crate::dialect::accents::{LimitField, StreamUsage};
 use crate::dialect::chat::{Chat, Delivery};
 use crate::dialect::event::{Complaint, Event};
 use crate::dialect::gaps::{Gap, Policy, Untranslatable};
@@ -124,6 +124,11 @@ pub trait Provider: Sync {
     /// Whether the figures of a stream that passes through are asked for.
     fn stream_usage(&self) -> StreamUsage {
         StreamUsage::Unasked
+    }
+
+    /// What the cap of a chat that passes through is called.
+    fn limit_field(&self) -> LimitField {
+        LimitField::MaxTokens
     }
 
     /// Writes a request.

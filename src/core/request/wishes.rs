@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{Fields, Splice, Text, place};
+use crate::dialect::accents::LimitField;
 use crate::dialect::figures::TOKENS_MAX;
+use crate::dialect::speak::Provider;
 use crate::refusal::Refusal;
 use crate::units::Tokens;
 
@@ -36,6 +38,16 @@ pub enum CapField {
 }
 
 impl CapField {
+    /// What this provider calls it, for a request that passes through to this path behind its own.
+    pub fn of(provider: &dyn Provider, path: &str) -> Self {
+        match (path, provider.limit_field()) {
+            ("/responses", _) => Self::MaxOutputTokens,
+            // Older than the other name, and never renamed.
+            ("/completions", _) | (_, LimitField::MaxTokens) => Self::MaxTokens,
+            (_, LimitField::MaxCompletionTokens) => Self::MaxCompletionTokens,
+        }
+    }
+
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -192,6 +204,7 @@ mod tests {
     use super::super::{Request, UsageOption, parse};
     use super::*;
     use crate::dialect::accents::StreamUsage;
+    use crate::dialect::tables;
     use crate::endpoint::Streams;
 
     fn parsed(body: &str) -> Result<Request, Refusal> {
@@ -321,6 +334,22 @@ mod tests {
             assert_eq!(String::from_utf8(written).unwrap(), after, "{before}");
             let length = splice.length(body.len(), "m", StreamUsage::Asked);
             assert_eq!(length, after.len(), "{before}");
+        }
+    }
+
+    #[test]
+    fn each_provider_has_its_name_for_the_cap() {
+        for (provider, path, want) in [
+            ("openai", "/chat/completions", "max_completion_tokens"),
+            ("openai", "/completions", "max_tokens"),
+            ("openai", "/responses", "max_output_tokens"),
+            ("azure", "/chat/completions", "max_completion_tokens"),
+            ("groq", "/chat/completions", "max_completion_tokens"),
+            ("vllm", "/chat/completions", "max_tokens"),
+            ("anthropic", "/v1/messages", "max_tokens"),
+        ] {
+            let field = CapField::of(tables::provider(provider).unwrap(), path);
+            assert_eq!(field.name(), want, "{provider}{path}");
         }
     }
 
