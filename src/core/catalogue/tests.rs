@@ -1,3 +1,5 @@
+//! The file that is shipped, and files that are not understood.
+
 use super::*;
 use crate::money::window::start_of_day;
 use crate::units::NanoUsd;

@@ -1,3 +1,5 @@
+//! What is charged, what it is at most, and that the one never passes the other.
+
 use proptest::prelude::*;
 
 use super::*;

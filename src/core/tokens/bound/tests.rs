@@ -1,3 +1,5 @@
+//! What has how many tokens at most, and what is named as unbounded.
+
 use proptest::prelude::*;
 
 use super::*;
