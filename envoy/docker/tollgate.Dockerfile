@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM debian:bookworm-slim AS tool
 COPY --from=builder /out/tollgate /usr/local/bin/tollgate
 # 101 is the user of Envoy's image: it must be able to read the secrets that are rendered with mode 0600.
-RUN install -d -o 101 -g 101 /etc/tollgate
+RUN install -d -o 101 -g 101 /etc/tollgate /var/lib/tollgate
 USER 101:101
 ENTRYPOINT ["tollgate"]
 

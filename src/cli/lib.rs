@@ -8,6 +8,7 @@
     )
 )]
 
+mod admin;
 pub mod command;
 pub mod config;
 pub mod fake;

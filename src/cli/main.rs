@@ -4,7 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tollgate::command::{check, fake, prices, render, up};
+use tollgate::command::{
+    accounts, budget_service, budgets, check, fake, keys, prices, render, spend, switch, tenants,
+    up,
+};
+use tollgate_core::tenancy::Level;
 
 /// Budgets, fallbacks and accounts for LLM traffic, inside your Envoy.
 #[derive(Parser)]
@@ -21,6 +25,18 @@ enum Command {
     Render(render::Args),
     Fake(fake::Args),
     Prices(prices::Args),
+    BudgetService(budget_service::Args),
+    Keys(keys::Args),
+    /// Organisations, while everything runs.
+    Orgs(tenants::Args),
+    /// Teams, while everything runs.
+    Teams(tenants::Args),
+    /// Users, while everything runs.
+    Users(tenants::Args),
+    Budgets(budgets::Args),
+    Accounts(accounts::Args),
+    Spend(spend::Args),
+    Switch(switch::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
     ExecWithParent {
@@ -38,6 +54,15 @@ fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
         Command::Prices(args) => prices::run(&args),
+        Command::BudgetService(args) => budget_service::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Orgs(args) => tenants::run(Level::Org, &args),
+        Command::Teams(args) => tenants::run(Level::Team, &args),
+        Command::Users(args) => tenants::run(Level::User, &args),
+        Command::Budgets(args) => budgets::run(&args),
+        Command::Accounts(args) => accounts::run(&args),
+        Command::Spend(args) => spend::run(&args),
+        Command::Switch(args) => switch::run(&args),
         Command::ExecWithParent {
             parent,
             program,

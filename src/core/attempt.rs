@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::config;
-use crate::dialect::speak::{self, Fault};
+use crate::dialect::passage::Heard;
+use crate::dialect::speak::Fault;
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
 use crate::json_tap::Tap;
@@ -16,7 +17,7 @@ mod foreign;
 mod native;
 
 use foreign::{Foreign, Passing, Shape};
-use native::{Events, REPLY_FIELDS};
+use native::Events;
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
@@ -142,15 +143,12 @@ impl Attempt {
                 written.headers.clone(),
             ),
             Some(Way::Passes) | None => {
-                let named = speak::Target {
-                    model: &target.model,
-                    ..speak::Target::default()
-                };
                 let splice = &exchange.request.splice;
                 let usage = dialect.stream_usage();
-                let length = splice.length(exchange.body_bytes(), &target.model, usage);
+                let cap = exchange.cap(number);
+                let length = splice.length(exchange.body_bytes(), &target.model, usage, cap);
                 (
-                    dialect.passing_path(exchange.path, &named),
+                    dialect.passing_path(exchange.path, &provider.asked_for(target)),
                     length,
                     Vec::new(),
                 )
@@ -179,15 +177,16 @@ impl Attempt {
         exchange: &Exchange,
         in_envoy: impl FnOnce() -> Vec<u8>,
     ) -> Option<Cow<'_, [u8]>> {
-        let (_, target, provider) = exchange.last()?;
+        let (tried, target, provider) = exchange.last()?;
+        let cap = exchange.cap(tried.number);
         if let Way::Translated(written) = exchange.way()? {
             return Some(Cow::Borrowed(&written.body));
         }
         let usage = provider.dialect.provider().stream_usage();
         let splice = &exchange.request.splice;
         let body = match &exchange.body {
-            Body::Kept(body) => splice.write(body, &target.model, usage),
-            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage),
+            Body::Kept(body) => splice.write(body, &target.model, usage, cap),
+            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage, cap),
         };
         body.map(Cow::Owned)
     }
@@ -344,12 +343,22 @@ impl Attempt {
                 self.finish_error(exchange, bytes);
                 BodyStep::Pass(sse::Output::Same)
             }
+            State::Judge {
+                kind: Kind::Whole,
+                status,
+            } => {
+                let (tap, of) = (native::tapped(bytes), (Kind::Whole, *status));
+                let proof = native::prove_whole(&tap, bytes, follows);
+                self.judge(exchange, of, &proof, bytes)
+                    .unwrap_or_else(|| self.accept_tapped(exchange, of.1, tap, follows, now))
+            }
             State::Judge { kind, status } => {
                 let (kind, status) = (*kind, *status);
-                let proof = kind.prove(exchange, bytes, follows);
-                match self.judge(exchange, (kind, status), &proof, bytes) {
-                    Some(step) => step,
-                    None => self.accept(exchange, (kind, status), bytes, follows, now),
+                let (proof, heard) = kind.prove(exchange, bytes, follows);
+                match (self.judge(exchange, (kind, status), &proof, bytes), heard) {
+                    (Some(step), _) => step,
+                    (None, Some(heard)) => self.accept_whole(exchange, status, heard, now),
+                    (None, None) => self.accept(exchange, (kind, status), bytes, follows, now),
                 }
             }
             State::PassForeign(foreign) => BodyStep::Pass(foreign.pass(exchange, bytes, follows)),
@@ -415,16 +424,12 @@ impl Attempt {
         follows: Follows,
         now: Timestamp,
     ) -> BodyStep {
-        exchange.end(End::Accepted { status });
-        exchange.progress.first_token = Some(now);
-        exchange.forget_bodies();
+        accepted(exchange, status, now);
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
-            Kind::Whole => State::PassWhole(Box::new(Tap::new(REPLY_FIELDS))),
-            Kind::Foreign(Shape::Whole, passing) => {
-                self.state = State::Ended;
-                return BodyStep::Pass(foreign::pass_whole(exchange, bytes, passing));
-            }
+            Kind::Whole => State::PassWhole(Box::new(native::tapped(&[]))),
+            // It is accepted when it was read.
+            Kind::Foreign(Shape::Whole, _) => State::Ended,
             Kind::Foreign(Shape::Events, passing) => match Foreign::new(exchange, passing) {
                 Some(foreign) => State::PassForeign(Box::new(foreign)),
                 None => State::Ended,
@@ -432,6 +437,38 @@ impl Attempt {
         };
         self.reply_body(exchange, bytes, follows, now)
     }
+
+    fn accept_whole(
+        &mut self,
+        exchange: &mut Exchange,
+        status: u16,
+        (heard, passing): (Heard, Passing),
+        now: Timestamp,
+    ) -> BodyStep {
+        accepted(exchange, status, now);
+        self.state = State::Ended;
+        BodyStep::Pass(foreign::pass_whole(exchange, heard, passing))
+    }
+
+    /// Of OpenAI's own: what has come of it was read to prove it.
+    fn accept_tapped(
+        &mut self,
+        exchange: &mut Exchange,
+        status: u16,
+        tap: Tap,
+        follows: Follows,
+        now: Timestamp,
+    ) -> BodyStep {
+        accepted(exchange, status, now);
+        self.state = State::PassWhole(Box::new(tap));
+        self.reply_body(exchange, &[], follows, now)
+    }
+}
+
+fn accepted(exchange: &mut Exchange, status: u16, now: Timestamp) {
+    exchange.end(End::Accepted { status });
+    exchange.progress.first_token = Some(now);
+    exchange.forget_bodies();
 }
 
 impl Kind {
@@ -456,21 +493,29 @@ impl Kind {
         }
     }
 
-    fn prove(self, exchange: &Exchange, bytes: &[u8], follows: Follows) -> Proof {
+    /// What the bytes prove; with a reply in one piece what was read of it, so that it is read once.
+    fn prove(
+        self,
+        exchange: &Exchange,
+        bytes: &[u8],
+        follows: Follows,
+    ) -> (Proof, Option<(Heard, Passing)>) {
         let dialect = exchange
             .last()
             .map(|(_, _, provider)| provider.dialect.provider());
-        match (self, dialect) {
+        let proof = match (self, dialect) {
             (Self::Events, _) => native::prove_events(bytes, follows),
-            (Self::Whole, _) => native::prove_whole(bytes, follows),
+            (Self::Whole, _) => native::prove_whole(&native::tapped(bytes), bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }
-            (Self::Foreign(Shape::Whole, _), Some(dialect)) => {
-                foreign::prove_whole(dialect, bytes, follows)
+            (Self::Foreign(Shape::Whole, passing), Some(dialect)) => {
+                let (proof, heard) = foreign::read_whole(dialect, bytes, follows);
+                return (proof, heard.map(|heard| (heard, passing)));
             }
             (Self::Foreign(..), None) => Proof::Failed(Failure::Unreadable),
-        }
+        };
+        (proof, None)
     }
 }
 

@@ -2,29 +2,36 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::config::Gateway;
+use crate::config::Key;
 use crate::head::Head;
 use crate::refusal::Refusal;
+use crate::units::Timestamp;
 
 /// A longer credential is none of ours, and not worth hashing.
 const KEY_BYTES_MAX: usize = 512;
 
-/// The position of the caller's key in [`Gateway::keys`].
-pub fn identify(config: &Gateway, head: Head<'_>) -> Result<usize, Refusal> {
+/// SHA-256 of a key, in lower-case hexadecimal.
+pub type KeyHash = [u8; 64];
+
+/// The hash of the key that a request carries.
+pub fn hash_of(head: Head<'_>) -> Result<KeyHash, Refusal> {
     let presented = presented(head).ok_or_else(Refusal::missing_key)?;
     if presented.len() > KEY_BYTES_MAX {
         return Err(Refusal::invalid_key());
     }
-    let hash = hash(presented);
-    let found = config
-        .keys
-        .binary_search_by(|key| key.sha256.as_bytes().cmp(&hash))
-        .map_err(|_| Refusal::invalid_key())?;
-    match config.keys.get(found) {
-        Some(key) if !key.disabled => Ok(found),
-        Some(_) => Err(Refusal::disabled_key()),
-        None => Err(Refusal::invalid_key()),
+    Ok(hash(presented))
+}
+
+/// Whether a key may be used now.
+pub fn admit(key: &Key, now: Timestamp) -> Result<(), Refusal> {
+    if key.disabled {
+        return Err(Refusal::disabled_key());
     }
+    let seconds = now.0.checked_div(1_000_000_000).unwrap_or_default();
+    if key.expires.is_some_and(|expires| seconds >= expires) {
+        return Err(Refusal::expired_key());
+    }
+    Ok(())
 }
 
 /// `Authorization: Bearer`, then `x-api-key`, then `api-key`.
@@ -42,7 +49,7 @@ fn presented(head: Head<'_>) -> Option<&[u8]> {
 }
 
 /// SHA-256, in lower-case hexadecimal.
-pub fn hash(key: &[u8]) -> [u8; 64] {
+pub fn hash(key: &[u8]) -> KeyHash {
     let mut text = [0_u8; 64];
     let digest: [u8; 32] = Sha256::digest(key).into();
     let digit = |nibble: u8| {
@@ -89,11 +96,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_in_each_of_its_headers() {
-        let mut config = Gateway {
-            keys: vec![key("sk-tg-a"), key("sk-tg-b"), key("sk-tg-off")],
-            ..Gateway::default()
-        };
-        config.keys.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+        let keys = [key("sk-tg-a"), key("sk-tg-b"), key("sk-tg-off")];
         let long = "x".repeat(KEY_BYTES_MAX + 1);
         for (headers, want) in [
             (vec![("authorization", "Bearer sk-tg-a")], Ok("sk-tg-a")),
@@ -122,12 +125,26 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
                 .collect();
-            let got = identify(&config, Head(&pairs));
-            let got = got
-                .as_ref()
-                .map(|at| config.keys[*at].name.as_str())
-                .map_err(|refusal| refusal.code);
+            let got = hash_of(Head(&pairs)).and_then(|hash| {
+                let found = keys.iter().find(|key| key.sha256.as_bytes() == hash);
+                let found = found.ok_or_else(Refusal::invalid_key)?;
+                admit(found, Timestamp(0)).map(|()| found.name.as_str())
+            });
+            let got = got.map_err(|refusal| refusal.code);
             assert_eq!(got, want, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_refused_from_the_second_on_at_which_it_expires() {
+        let key = Key {
+            expires: Some(100),
+            ..Key::default()
+        };
+        for (millis, want) in [(99_999, Ok(())), (100_000, Err("expired_api_key"))] {
+            let now = Timestamp(millis * 1_000_000);
+            let got = admit(&key, now).map_err(|refusal| refusal.code);
+            assert_eq!(got, want, "{millis}");
         }
     }
 }

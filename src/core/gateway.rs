@@ -2,19 +2,24 @@
 
 use std::rc::Rc;
 
-use crate::auth;
-use crate::config::{Gateway, Target};
+use crate::auth::{self, KeyHash};
+use crate::callers::{Caller, Callers, Found};
+use crate::config::{Commons, Gateway, Key, Purse, Target};
+use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
-use crate::dialect::speak::{self, Client};
+use crate::dialect::speak::Client;
 use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
 use crate::handoff::{
     BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
 };
 use crate::head::Head;
+use crate::money::holder::Hold;
+use crate::money::ids::Millis;
+use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, UsageOption};
+use crate::request::{self, Cap, UsageOption};
 use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
 use crate::units::Timestamp;
@@ -28,6 +33,8 @@ pub enum Input<'a> {
         head: Head<'a>,
         /// When.
         now: Timestamp,
+        /// Who is known; the worker's own.
+        callers: &'a mut Callers,
     },
     /// There is more of the body, but not all of it.
     BodyGrows {
@@ -40,25 +47,46 @@ pub enum Input<'a> {
         body: Vec<u8>,
         /// Counts its tokens; the worker's own.
         counter: &'a mut Counter,
+        /// How the budgets stand, as far as this worker has heard.
+        standings: &'a dyn Standings,
     },
     /// Fields behind the body.
     Trailers,
+    /// All that was wanted is held.
+    Held(Hold),
+    /// It is not held.
+    Uncovered {
+        /// Why.
+        why: Uncovered,
+        /// When.
+        now: Timestamp,
+    },
 }
 
 /// What the shell is to do.
 #[derive(Debug)]
 pub enum Step {
+    /// Ask the budget service whose key this is; then say the head again.
+    Identify(KeyHash),
     /// Hold the request until its body is whole.
     AwaitBody,
+    /// Hold this before it goes on.
+    Hold(Wanted),
     /// Send it on its way.
     Forward(Box<Exchange>),
     /// Tell the caller this.
     Answer(Answer),
 }
 
+mod bounds;
+
+use bounds::Bounds;
+
 /// One request until it is forwarded or answered.
 pub struct Admission {
     config: Rc<Gateway>,
+    /// What holds for everybody.
+    commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
     state: State,
@@ -73,31 +101,35 @@ pub struct Known {
     pub trace: String,
     /// When the head came.
     pub started: Timestamp,
-    /// Position in [`Gateway::keys`].
-    pub key: Option<usize>,
+    /// Who calls.
+    pub caller: Option<Rc<Caller>>,
     /// Position in [`Gateway::models`].
     pub model: Option<usize>,
+    /// What the caller says it is for.
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug)]
 enum State {
     ExpectHead,
     ExpectBody(Expected),
+    ExpectMoney(Box<Exchange>, Wanted),
     /// Forwarded or answered: nothing more is decided here.
     Decided,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Expected {
-    key: usize,
+    caller: Rc<Caller>,
     endpoint: &'static Endpoint,
 }
 
 impl Admission {
     /// A request that has not come yet.
-    pub fn new(config: Rc<Gateway>) -> Self {
+    pub fn new(config: Rc<Gateway>, commons: Rc<Commons>) -> Self {
         Self {
             config,
+            commons,
             client: client_of(""),
             state: State::ExpectHead,
             known: Known::default(),
@@ -107,35 +139,79 @@ impl Admission {
     /// Takes what was seen, says what to do. What comes after the decision changes nothing.
     pub fn on(&mut self, input: Input<'_>) -> Option<Step> {
         let step = match (std::mem::replace(&mut self.state, State::Decided), input) {
-            (State::ExpectHead, Input::Head { head, now }) => self.head(head, now),
+            (State::ExpectHead, Input::Head { head, now, callers }) => {
+                self.head(head, now, callers)
+            }
             (State::ExpectBody(expected), Input::BodyGrows { bytes }) => {
                 self.bounded(bytes).map(|()| {
                     self.state = State::ExpectBody(expected);
                     Step::AwaitBody
                 })
             }
-            (State::ExpectBody(expected), Input::Body { body, counter }) => {
+            (
+                State::ExpectBody(expected),
+                Input::Body {
+                    body,
+                    counter,
+                    standings,
+                },
+            ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 self.bounded(bytes)
-                    .and_then(|()| self.forward(expected, body, counter))
+                    .and_then(|()| self.admit(&expected, body, counter, standings))
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
-            (State::Decided, _) => return None,
-            (State::ExpectHead, Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers)
-            | (State::ExpectBody(_), Input::Head { .. }) => {
-                Err(Refusal::internal("the request came out of order"))
+            (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
+                exchange.cover.add(hold, wanted.amount);
+                Ok(Step::Forward(exchange))
             }
+            (State::ExpectMoney(exchange, wanted), Input::Uncovered { why, now }) => {
+                Err(uncovered(&exchange.cover, &wanted, why, now))
+            }
+            (State::Decided, _) => return None,
+            (
+                State::ExpectHead,
+                Input::BodyGrows { .. }
+                | Input::Body { .. }
+                | Input::Trailers
+                | Input::Held(_)
+                | Input::Uncovered { .. },
+            )
+            | (
+                State::ExpectBody(_),
+                Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. },
+            )
+            | (
+                State::ExpectMoney(..),
+                Input::Head { .. } | Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers,
+            ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
     }
 
-    fn head(&mut self, head: Head<'_>, now: Timestamp) -> Result<Step, Refusal> {
+    fn head(
+        &mut self,
+        head: Head<'_>,
+        now: Timestamp,
+        callers: &mut Callers,
+    ) -> Result<Step, Refusal> {
         self.known.started = now;
         self.known.trace = trace::id(head);
         let path = head.text(":path").unwrap_or_default();
         self.client = client_of(path);
-        let key = auth::identify(&self.config, head)?;
-        self.known.key = Some(key);
+        let hash = auth::hash_of(head)?;
+        let caller = match callers.find(&hash, now) {
+            Found::Known(caller) => caller,
+            Found::Unknown => return Err(Refusal::invalid_key()),
+            Found::Away => return Err(Refusal::identity_unavailable()),
+            Found::Ask => {
+                self.state = State::ExpectHead;
+                return Ok(Step::Identify(hash));
+            }
+        };
+        self.known.caller = Some(Rc::clone(&caller));
+        auth::admit(&caller.key, now)?;
+        self.known.tags = tags(head);
         let method = head.text(":method").unwrap_or_default();
         let (endpoint, rest) = match endpoint::find(method, path) {
             Ok(found) => found,
@@ -152,7 +228,12 @@ impl Admission {
             }
         };
         if endpoint.kind == Kind::ListModels {
-            return self.list_models(key, rest);
+            return self.list_models(&caller, rest);
+        }
+        if let Some(endpoints) = &caller.key.endpoints
+            && !endpoints.iter().any(|path| path == endpoint.path)
+        {
+            return Err(Refusal::endpoint_not_allowed(endpoint.path));
         }
         self.client = endpoint.client;
         if let Some(encoding) = head.text("content-encoding")
@@ -164,7 +245,7 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        self.state = State::ExpectBody(Expected { key, endpoint });
+        self.state = State::ExpectBody(Expected { caller, endpoint });
         Ok(Step::AwaitBody)
     }
 
@@ -176,13 +257,15 @@ impl Admission {
         Ok(())
     }
 
-    fn forward(
+    fn admit(
         &mut self,
-        expected: Expected,
+        expected: &Expected,
         body: Vec<u8>,
         counter: &mut Counter,
+        standings: &dyn Standings,
     ) -> Result<Step, Refusal> {
-        let Expected { key, endpoint } = expected;
+        let Expected { caller, endpoint } = expected;
+        let key = &caller.key;
         let (streams, native) = match endpoint.kind {
             Kind::Forwarded {
                 streams, native, ..
@@ -194,41 +277,74 @@ impl Admission {
             _ => UsageOption::Always,
         };
         let request = request::parse(&body, streams, usage)?;
-        let model = self
-            .config
-            .models
-            .binary_search_by(|model| model.name.as_str().cmp(&request.model))
-            .map_err(|_| Refusal::unknown_model(&request.model))?;
-        self.known.model = Some(model);
-        if !self.allowed(key, &request.model) {
+        let asked = self.model(&request.model)?;
+        self.known.model = Some(asked);
+        if !allowed(caller, &request.model) {
             return Err(Refusal::model_not_allowed(&request.model));
         }
+        let purses = self.purses(key, &request.model);
+        let cheaper = cover::downgrade(&purses, standings);
+        let model = cheaper.and_then(|name| self.model(name).ok());
+        let model = model.unwrap_or(asked);
         let prompt = self.count(model, &body, counter);
         let Kind::Forwarded { path, .. } = endpoint.kind else {
             let body = serde_json::json!({"input_tokens": prompt.tokens});
             return Ok(Step::Answer(said(&body)));
         };
-        let chain = self.plan(endpoint, model, &body)?;
+        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
+        let chain = self.plan(endpoint, model, &body, &bounds)?;
         let body = if body.len() <= BODY_KEPT_BYTES_MAX {
             Body::Kept(body)
         } else {
             Body::InEnvoy { bytes: body.len() }
         };
-        Ok(Step::Forward(Box::new(Exchange {
+        let warning = cover::warning(&purses, standings);
+        let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
-            key,
+            caller: Rc::clone(caller),
             endpoint,
             path,
             request,
             model,
+            downgraded: model != asked,
             chain,
             body,
             prompt,
             trace: self.known.trace.clone(),
+            tags: std::mem::take(&mut self.known.tags),
             started: self.known.started,
             attempts: Vec::with_capacity(1),
             progress: Progress::default(),
-        })))
+            cover: Cover {
+                purses,
+                ..Cover::default()
+            },
+            warning,
+            refused: None,
+        });
+        match exchange.missing(0)? {
+            Some(wanted) => {
+                self.state = State::ExpectMoney(exchange, wanted.clone());
+                Ok(Step::Hold(wanted))
+            }
+            None => Ok(Step::Forward(exchange)),
+        }
+    }
+
+    fn model(&self, name: &str) -> Result<usize, Refusal> {
+        let models = &self.config.models;
+        let found = models.binary_search_by(|model| model.name.as_str().cmp(name));
+        found.map_err(|_| Refusal::unknown_model(name))
+    }
+
+    /// Everybody who pays for a request of this key for this model.
+    fn purses(&self, key: &Key, model: &str) -> Vec<Purse> {
+        let commons = &self.commons;
+        let of_model = commons.models.get(model).into_iter().flatten();
+        let tags = self.known.tags.iter();
+        let of_tags = tags.filter_map(|tag| commons.tags.get(tag)).flatten();
+        let all = key.purses.iter().chain(&commons.everyone);
+        all.chain(of_model).chain(of_tags).cloned().collect()
     }
 
     /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
@@ -250,17 +366,20 @@ impl Admission {
         endpoint: &Endpoint,
         model: usize,
         body: &[u8],
+        bounds: &Bounds,
     ) -> Result<Vec<Planned>, Refusal> {
         let targets = self.config.models.get(model).map(|model| &model.targets);
+        let first = targets.and_then(|targets| targets.first());
+        let family = Family::of(first.map_or("", |target| &target.model));
         let mut chat = None;
         let mut chain = Vec::new();
         let mut why = None;
         for (position, target) in targets.into_iter().flatten().enumerate() {
-            match self.way(endpoint, target, body, &mut chat) {
-                Ok(way) => chain.push(Planned {
-                    target: position,
-                    way,
-                }),
+            let planned = self
+                .way(endpoint, target, body, bounds, &mut chat)
+                .and_then(|way| bounds.planned(position, target, family, way));
+            match planned {
+                Ok(planned) => chain.push(planned),
                 Err(refusal) => why = why.or(Some(refusal)),
             }
         }
@@ -275,8 +394,9 @@ impl Admission {
         endpoint: &Endpoint,
         target: &Target,
         body: &[u8],
+        bounds: &Bounds,
         chat: &mut Option<Chat>,
-    ) -> Result<Way, Refusal> {
+    ) -> Result<(Way, Option<Cap>), Refusal> {
         let Kind::Forwarded { native, others, .. } = endpoint.kind else {
             return Err(Refusal::internal("this is answered here"));
         };
@@ -284,7 +404,9 @@ impl Admission {
         let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
-            return Ok(Way::Passes);
+            let field = dialect.cap_field(endpoint.path);
+            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
+            return Ok((Way::Passes, cap));
         }
         if others == Others::Never {
             return Err(Refusal::untranslatable_endpoint(
@@ -296,32 +418,25 @@ impl Admission {
             Some(chat) => chat,
             None => chat.insert(endpoint.client.read(body)?),
         };
-        let target = speak::Target {
-            model: &target.model,
-            ..speak::Target::default()
-        };
-        dialect
-            .write(chat, &target, Policy::Refuse)
-            .map(Way::Translated)
+        let written_by_caller = chat.output_max;
+        if let Some(cap) = bounds.cap(target) {
+            chat.output_max = Some(cap.0);
+        }
+        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
+        chat.output_max = written_by_caller;
+        written
+            .map(|written| (Way::Translated(written), None))
             .map_err(|untranslatable| untranslatable.refusal())
     }
 
-    fn allowed(&self, key: usize, model: &str) -> bool {
-        self.config.keys.get(key).is_some_and(|key| {
-            key.models
-                .as_ref()
-                .is_none_or(|models| models.iter().any(|name| name == model))
-        })
-    }
-
     /// What this caller may use; nothing is said of what others may.
-    fn list_models(&self, key: usize, one: Option<&str>) -> Result<Step, Refusal> {
+    fn list_models(&self, caller: &Caller, one: Option<&str>) -> Result<Step, Refusal> {
         let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
         let mine = self
             .config
             .models
             .iter()
-            .filter(|model| self.allowed(key, &model.name));
+            .filter(|model| allowed(caller, &model.name));
         let body = match one {
             None => {
                 serde_json::json!({"object": "list", "data": mine.map(|model| entry(&model.name)).collect::<Vec<_>>()})
@@ -333,6 +448,47 @@ impl Admission {
                 .ok_or_else(|| Refusal::unknown_model(one))?,
         };
         Ok(Step::Answer(said(&body)))
+    }
+}
+
+fn allowed(caller: &Caller, model: &str) -> bool {
+    let models = caller.key.models.as_ref();
+    models.is_none_or(|models| models.iter().any(|name| name == model))
+}
+
+/// More tags than this are not heard.
+const TAGS_MAX: usize = 8;
+
+/// What a caller says its request is for: `x-tollgate-tags: chat, nightly`.
+fn tags(head: Head<'_>) -> Vec<String> {
+    let written = head.text("x-tollgate-tags").unwrap_or_default();
+    let plain = |tag: &&str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+        !tag.is_empty() && tag.len() <= 64 && tag.bytes().all(fits)
+    };
+    let mut tags: Vec<String> = Vec::new();
+    for tag in written.split(',').map(str::trim).filter(plain) {
+        if tags.len() < TAGS_MAX && !tags.iter().any(|known| known == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
+    tags
+}
+
+/// What a caller is told whose budget does not cover its request, or whose attempt it does not cover.
+pub fn uncovered(cover: &Cover, wanted: &Wanted, why: Uncovered, now: Timestamp) -> Refusal {
+    match why {
+        Uncovered::Exhausted { scope, standing } => {
+            let purse = cover.purse(scope).cloned().unwrap_or_default();
+            let now = Millis(now.0.checked_div(1_000_000).unwrap_or_default());
+            let resets_in_s = (standing.resets_at > Millis(0))
+                .then(|| standing.resets_at.since(now).div_ceil(1_000));
+            Refusal::budget_exceeded(&purse, &standing, wanted.amount, resets_in_s)
+        }
+        Uncovered::Unreachable { scope } => {
+            let name = cover.purse(scope).map_or("?", |purse| &purse.name);
+            Refusal::budget_unavailable(name)
+        }
     }
 }
 
@@ -358,6 +514,9 @@ fn shown(text: &str) -> String {
 /// the caller gets our words.
 pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer> {
     exchange.close_silent_attempt(now);
+    if let Some(refusal) = &exchange.refused {
+        return Err(answer(exchange.endpoint.client, refusal));
+    }
     let told = |refusal: &Refusal| Err(answer(exchange.endpoint.client, refusal));
     let Some((tried, _, provider)) = exchange.last() else {
         return told(&Refusal::internal(

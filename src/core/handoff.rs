@@ -2,13 +2,19 @@
 
 use std::rc::Rc;
 
-use crate::config::{Gateway, Key, Model, Provider, Target};
+use crate::bill;
+use crate::callers::Caller;
+use crate::config::{Gateway, Model, Provider, Target};
+use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
-use crate::request::{Reply, Request, UsageEvent};
+use crate::money::wanted::Wanted;
+use crate::price::Most;
+use crate::refusal::Refusal;
+use crate::request::{Cap, Reply, Request, UsageEvent};
 use crate::tokens::Count;
-use crate::units::Timestamp;
+use crate::units::{NanoUsd, Timestamp, Tokens};
 use crate::usage::Usage;
 
 /// A body up to this size is kept for the attempts; a larger one is read again from Envoy, since the
@@ -26,8 +32,8 @@ const TIMER_EARLY_MS: u64 = 20;
 pub struct Exchange {
     /// As it stood when the request came.
     pub config: Rc<Gateway>,
-    /// Position in [`Gateway::keys`].
-    pub key: usize,
+    /// Who calls.
+    pub caller: Rc<Caller>,
     /// What was asked for.
     pub endpoint: &'static Endpoint,
     /// Behind the provider's own path.
@@ -36,6 +42,8 @@ pub struct Exchange {
     pub request: Request,
     /// Position in [`Gateway::models`].
     pub model: usize,
+    /// It is not the model that was asked for: a budget is nearly used up.
+    pub downgraded: bool,
     /// Who may be asked, in order, and how.
     pub chain: Vec<Planned>,
     /// The body, as long as an attempt may need it.
@@ -44,12 +52,20 @@ pub struct Exchange {
     pub prompt: Count,
     /// Joins log, trace and record.
     pub trace: String,
+    /// What the caller says it is for.
+    pub tags: Vec<String>,
     /// When the head came.
     pub started: Timestamp,
     /// Every attempt, in order.
     pub attempts: Vec<Tried>,
     /// What came back so far.
     pub progress: Progress,
+    /// What is held for it.
+    pub cover: Cover,
+    /// What the caller is to hear of its budget.
+    pub warning: Option<String>,
+    /// Why an attempt was not made; nobody else is tried.
+    pub refused: Option<Refusal>,
 }
 
 /// One who may be asked.
@@ -59,6 +75,12 @@ pub struct Planned {
     pub target: usize,
     /// How.
     pub way: Way,
+    /// A cap that is put into the body as the caller wrote it.
+    pub cap: Option<Cap>,
+    /// The most an attempt there may use.
+    pub bounds: Most,
+    /// And what that costs.
+    pub most: NanoUsd,
 }
 
 /// How a request reaches a provider.
@@ -191,6 +213,17 @@ pub struct Progress {
     pub ending: Ending,
 }
 
+/// Who broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// Nobody.
+    Nobody,
+    /// The caller went away.
+    Caller,
+    /// The provider, or a timeout on its side.
+    Provider,
+}
+
 /// How a reply ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
@@ -206,18 +239,52 @@ pub enum Ending {
 impl Progress {
     /// The provider's figures, so far.
     pub fn report(&mut self, report: &Report) {
-        self.usage = Some(report.classes());
+        self.usage = report.counts().then_some(report.usage);
         self.suspect = report.suspect;
     }
 }
 
 impl Exchange {
-    /// Who calls.
-    pub fn caller(&self) -> Option<&Key> {
-        self.config.keys.get(self.key)
+    /// What must be held before the attempt with this number may leave.
+    pub fn missing(&self, number: usize) -> Result<Option<Wanted>, Refusal> {
+        let most = self.chain.get(number).map(|planned| planned.most);
+        let spent = bill::spent_before(self);
+        let missing = self.cover.missing(spent, most.unwrap_or_default());
+        missing.map_err(|_| Refusal::internal("an amount of money does not fit"))
     }
 
-    /// The model that was asked for.
+    /// The cap that the attempt with this number puts in.
+    pub fn cap(&self, number: usize) -> Option<Cap> {
+        self.chain.get(number).and_then(|planned| planned.cap)
+    }
+
+    /// What is enough to hold while a stream runs, once its provider has told how large the prompt was: before, it was
+    /// a bound. None as long as nothing is known, or where nothing can be put back.
+    pub fn enough(&self) -> Option<NanoUsd> {
+        let (usage, tried) = (self.progress.usage.as_ref()?, self.attempts.last()?);
+        if self.cover.hold.parts.is_empty() || self.progress.ending != Ending::Open {
+            return None;
+        }
+        let planned = self.chain.get(tried.number)?;
+        let (target, _) = self.target(tried.number)?;
+        let prompt = Usage {
+            output: Tokens(0),
+            reasoning: Tokens(0),
+            audio_output: Tokens(0),
+            ..*usage
+        };
+        let most = Most {
+            input: Tokens(0),
+            ..planned.bounds
+        };
+        let price = target.price.as_ref()?;
+        let rest = price.most(&most).ok()?;
+        let enough = price.cost(&prompt, 1).ok()?.plus(rest).ok()?;
+        let enough = bill::spent_before(self).plus(enough).ok()?;
+        (enough < self.cover.held).then_some(enough)
+    }
+
+    /// The model that answers.
     pub fn model(&self) -> Option<&Model> {
         self.config.models.get(self.model)
     }

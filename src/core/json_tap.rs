@@ -8,7 +8,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// Watches the top-level fields of one JSON object. Bytes may be cut anywhere; what is not JSON
 /// finds nothing and does no harm.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tap {
     wanted: &'static [&'static str],
     found: Vec<(&'static str, Vec<u8>)>,
@@ -57,16 +57,22 @@ impl Tap {
             .bytes
             .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let mut rest = bytes;
-        while let Some((byte, after)) = rest.split_first() {
-            let skipped = self.skip(rest);
-            if skipped > 0 {
-                let (text, behind) = rest.split_at_checked(skipped).unwrap_or((rest, &[]));
-                self.keep(text);
-                rest = behind;
-                continue;
+        while !rest.is_empty() {
+            if self.state == State::ExpectValue {
+                rest = rest.trim_ascii_start();
+                if rest.is_empty() {
+                    return;
+                }
+                self.begin();
             }
-            self.take(*byte);
-            rest = after;
+            let run = self.run(rest);
+            let (kept, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+            self.keep(kept);
+            rest = behind;
+            if let Some((byte, after)) = rest.split_first() {
+                self.take(*byte);
+                rest = after;
+            }
         }
     }
 
@@ -88,17 +94,60 @@ impl Tap {
         self.bytes
     }
 
-    /// How many bytes from here are plain text of a string: they change nothing.
-    fn skip(&self, rest: &[u8]) -> usize {
-        match self.state {
-            State::Text { .. } | State::ValueText(_) => {
-                memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
-            }
-            State::Plain
-            | State::Escape { .. }
-            | State::ExpectValue
-            | State::Value(_)
-            | State::ValueEscape(_) => 0,
+    /// How many bytes from here are kept or passed over in one piece. A value goes to its end in one run: what is
+    /// inside it matters only for finding that end.
+    fn run(&mut self, rest: &[u8]) -> usize {
+        let end = match self.state {
+            State::Text { .. } => memchr::memchr2(b'"', b'\\', rest),
+            State::Plain => rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b':')),
+            State::Value(_) | State::ValueText(_) | State::ValueEscape(_) => self.value_end(rest),
+            State::Escape { .. } | State::ExpectValue => Some(0),
+        };
+        end.unwrap_or(rest.len())
+    }
+
+    /// Where the value that has begun ends, if it does here: before a comma or a brace of the object itself.
+    fn value_end(&mut self, rest: &[u8]) -> Option<usize> {
+        let mut from = 0;
+        loop {
+            let ahead = rest.get(from..)?;
+            let (at, state) = match self.state {
+                State::ValueEscape(wanted) => (0, State::ValueText(wanted)),
+                State::ValueText(wanted) => {
+                    let at = memchr::memchr2(b'"', b'\\', ahead)?;
+                    match ahead.get(at) {
+                        Some(b'"') => (at, State::Value(wanted)),
+                        _ => (at, State::ValueEscape(wanted)),
+                    }
+                }
+                State::Value(wanted) => {
+                    let structural = |byte: &u8| {
+                        matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+                            || (*byte == b',' && self.depth == 1)
+                    };
+                    let at = ahead.iter().position(structural)?;
+                    match ahead.get(at) {
+                        Some(b'"') => (at, State::ValueText(wanted)),
+                        Some(b'{' | b'[') => {
+                            self.depth = self.depth.saturating_add(1);
+                            (at, State::Value(wanted))
+                        }
+                        Some(b'}' | b',') if self.depth == 1 => return from.checked_add(at),
+                        _ => {
+                            self.depth = self.depth.saturating_sub(1);
+                            (at, State::Value(wanted))
+                        }
+                    }
+                }
+                State::Plain | State::Text { .. } | State::Escape { .. } | State::ExpectValue => {
+                    return Some(from);
+                }
+            };
+            ahead.get(at)?;
+            self.state = state;
+            from = from.saturating_add(at).saturating_add(1);
         }
     }
 
@@ -121,13 +170,16 @@ impl Tap {
                 self.state = State::Text { is_name };
             }
             (State::Text { .. }, _) => self.keep(&[byte]),
-            (State::ExpectValue, b' ' | b'\t' | b'\r' | b'\n') => {}
-            (State::ExpectValue, _) => self.begin(byte),
-            (State::Value(_) | State::ValueText(_) | State::ValueEscape(_), _) => self.inside(byte),
+            (State::ExpectValue, _) => {}
+            // Its run ended here.
+            (State::Value(_) | State::ValueText(_) | State::ValueEscape(_), _) => {
+                self.state = State::Plain;
+                self.take(byte);
+            }
         }
     }
 
-    fn begin(&mut self, byte: u8) {
+    fn begin(&mut self) {
         let name = std::mem::take(&mut self.name);
         let at = self
             .wanted
@@ -141,31 +193,6 @@ impl Tap {
             self.found.push((wanted, Vec::new()));
         }
         self.state = State::Value(at);
-        self.inside(byte);
-    }
-
-    fn inside(&mut self, byte: u8) {
-        let next = match (self.state, byte) {
-            (State::Value(_), b',' | b'}') if self.depth == 1 => {
-                self.state = State::Plain;
-                return self.take(byte);
-            }
-            (State::Value(at), b'"') => State::ValueText(at),
-            (State::Value(at), b'{' | b'[') => {
-                self.depth = self.depth.saturating_add(1);
-                State::Value(at)
-            }
-            (State::Value(at), b'}' | b']') => {
-                self.depth = self.depth.saturating_sub(1);
-                State::Value(at)
-            }
-            (State::ValueText(at), b'\\') => State::ValueEscape(at),
-            (State::ValueText(at), b'"') => State::Value(at),
-            (State::ValueEscape(at), _) => State::ValueText(at),
-            (state, _) => state,
-        };
-        self.keep(&[byte]);
-        self.state = next;
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -183,7 +210,7 @@ impl Tap {
                     let room = VALUE_BYTES_MAX
                         .saturating_add(1)
                         .saturating_sub(value.len());
-                    value.extend(bytes.iter().take(room));
+                    value.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
                 }
             }
             State::Plain

@@ -12,8 +12,11 @@
 
 pub mod attempt;
 pub mod auth;
+pub mod bill;
+pub mod callers;
 pub mod catalogue;
 pub mod config;
+pub mod cover;
 pub mod dialect;
 pub mod endpoint;
 pub mod eventstream;
@@ -28,6 +31,7 @@ pub mod record;
 pub mod refusal;
 pub mod request;
 pub mod sse;
+pub mod tenancy;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

@@ -1,8 +1,8 @@
 //! What is counted, under which labels, and how Envoy's stats carry labels in a name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Gateway;
+use crate::config::{Gateway, Key};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ pub struct Series {
     /// Which model was asked for.
     pub model: Option<usize>,
     /// Whose.
-    pub key: Option<usize>,
+    pub who: Who,
     /// The status the caller got, for requests.
     pub status: u16,
     /// The class of token or the kind of failure.
@@ -91,11 +91,20 @@ impl Series {
             metric,
             provider: None,
             model: None,
-            key: None,
+            who: Who::NOBODY,
             status: 0,
             kind: "",
         }
     }
+}
+
+/// A team and a user as they are counted: cheap to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who(u32);
+
+impl Who {
+    /// Who is not known.
+    pub const NOBODY: Self = Self(0);
 }
 
 /// Which label values have series of their own. Envoy keeps a series until it restarts, so a bound is
@@ -105,6 +114,10 @@ impl Series {
 pub struct Labels {
     teams: BTreeSet<String>,
     users: BTreeSet<String>,
+    max: usize,
+    /// By [`Who`], from 1.
+    counted: Vec<(String, String)>,
+    numbers: BTreeMap<(String, String), u32>,
 }
 
 impl Labels {
@@ -114,14 +127,38 @@ impl Labels {
         Self {
             teams: first(config.keys.iter().map(|key| key.team.as_str()), max),
             users: first(config.keys.iter().map(|key| key.user.as_str()), max),
+            max,
+            counted: Vec::new(),
+            numbers: BTreeMap::new(),
         }
+    }
+
+    /// How a caller is counted. One that the configuration does not have is counted under its own name as long as
+    /// there is room.
+    pub fn who(&mut self, key: &Key) -> Who {
+        let team = capped(&mut self.teams, self.max, &key.team);
+        let user = capped(&mut self.users, self.max, &key.user);
+        let labels = (team.to_owned(), user.to_owned());
+        if let Some(number) = self.numbers.get(&labels) {
+            return Who(*number);
+        }
+        self.counted.push(labels.clone());
+        let number = u32::try_from(self.counted.len()).unwrap_or_default();
+        self.numbers.insert(labels, number);
+        Who(number)
+    }
+
+    fn labels(&self, who: Who) -> (&str, &str) {
+        let at = usize::try_from(who.0).ok().and_then(|at| at.checked_sub(1));
+        let labels = at.and_then(|at| self.counted.get(at));
+        labels.map_or(("none", "none"), |(team, user)| (team, user))
     }
 
     /// The name under which Envoy keeps a series; the tags of the bootstrap read the labels out of it.
     pub fn name(&self, series: &Series, config: &Gateway) -> String {
         let provider = series.provider.and_then(|at| config.providers.get(at));
         let model = series.model.and_then(|at| config.models.get(at));
-        let key = series.key.and_then(|at| config.keys.get(at));
+        let (team, user) = self.labels(series.who);
         let mut name = String::with_capacity(128);
         push(
             &mut name,
@@ -135,23 +172,11 @@ impl Labels {
         );
         match series.metric {
             Metric::Requests | Metric::Tokens => {
-                push(
-                    &mut name,
-                    "team",
-                    capped(&self.teams, key.map_or("", |key| &key.team)),
-                );
+                push(&mut name, "team", team);
             }
             Metric::Cost => {
-                push(
-                    &mut name,
-                    "team",
-                    capped(&self.teams, key.map_or("", |key| &key.team)),
-                );
-                push(
-                    &mut name,
-                    "user",
-                    capped(&self.users, key.map_or("", |key| &key.user)),
-                );
+                push(&mut name, "team", team);
+                push(&mut name, "user", user);
             }
             Metric::Duration | Metric::FirstToken | Metric::Fallbacks | Metric::Unpriced => {}
         }
@@ -181,10 +206,10 @@ fn first<'a>(values: impl Iterator<Item = &'a str>, max: usize) -> BTreeSet<Stri
 }
 
 /// The value itself if it is one of those, else `other`; `none` for nobody.
-fn capped<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
+fn capped<'a>(known: &mut BTreeSet<String>, max: usize, value: &'a str) -> &'a str {
     if value.is_empty() {
         "none"
-    } else if known.contains(value) {
+    } else if known.contains(value) || known.len() < max && known.insert(value.to_owned()) {
         value
     } else {
         "other"
@@ -230,10 +255,10 @@ mod tests {
             },
             ..Gateway::default()
         };
-        let labels = Labels::of(&config);
-        let name = |key| {
+        let mut labels = Labels::of(&config);
+        let mut name = |at: usize| {
             let series = Series {
-                key: Some(key),
+                who: labels.who(&config.keys[at]),
                 status: 200,
                 ..Series::new(Metric::Requests)
             };
@@ -245,7 +270,7 @@ mod tests {
             )
         };
         assert_eq!(
-            [3, 2, 1, 0].map(name),
+            [3, 2, 1, 0].map(&mut name),
             ["none", "other", "c_d", "a_.b"].map(expected),
             "whoever comes first in time"
         );

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use crate::config::{Gateway, Key};
+use crate::bill::{Basis, bill, used};
+use crate::callers::Caller;
+use crate::config::Gateway;
 use crate::dialect::event::Suspect;
 use crate::gateway::Known;
+pub use crate::handoff::BrokenBy;
 use crate::handoff::{End, Ending, Exchange, Failure};
-use crate::metrics::{Metric, Sample, Series};
+use crate::metrics::{Metric, Sample, Series, Who};
 use crate::request::Reply;
-use crate::units::{NanoUsd, Timestamp, Tokens};
+use crate::units::{NanoUsd, Timestamp, civil};
 use crate::usage::{Usage, UsageSource};
 
 /// How a request ended, seen from outside.
@@ -24,17 +27,6 @@ pub struct Ended<'a> {
     pub broken_by: BrokenBy,
     /// Envoy's words for an attempt that got no reply, a refused handshake for instance; for the operator only.
     pub detail: &'a str,
-}
-
-/// Who broke off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokenBy {
-    /// Nobody.
-    Nobody,
-    /// The caller went away.
-    Caller,
-    /// The provider, or a timeout on its side.
-    Provider,
 }
 
 /// One request, for the access log.
@@ -79,8 +71,20 @@ pub struct Record<'a> {
     /// Missing where no price is known: never nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_nanousd: Option<NanoUsd>,
+    /// How the cost is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_basis: Option<Basis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priced: Option<Priced>,
+    /// What the caller said it is for.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    /// Which budgets paid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    budgets: Vec<&'a str>,
+    /// What was held of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_nanousd: Option<NanoUsd>,
     duration_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_token_ms: Option<u64>,
@@ -117,7 +121,6 @@ pub fn of_answered<'a>(
     known: &'a Known,
     ended: Ended<'_>,
 ) -> (Record<'a>, Vec<Sample>) {
-    let key = known.key.and_then(|key| config.keys.get(key));
     let model = known.model.and_then(|model| config.models.get(model));
     let end = match (ended.broken_by, ended.code, ended.status) {
         (BrokenBy::Caller, _, 0) => "client_left",
@@ -132,10 +135,14 @@ pub fn of_answered<'a>(
         end,
         code: ended.code,
         duration_ms: ended.now.millis_since(known.started),
-        ..of_caller(key)
+        tags: &known.tags,
+        ..of_caller(known.caller.as_deref())
     };
     let series = Series {
-        key: known.key,
+        who: known
+            .caller
+            .as_ref()
+            .map_or(Who::NOBODY, |caller| caller.who),
         model: known.model,
         status: ended.status,
         ..Series::new(Metric::Requests)
@@ -147,8 +154,7 @@ pub fn of_answered<'a>(
 pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>, Vec<Sample>) {
     let (usage, source) = used(exchange);
     let last = exchange.last();
-    let price = last.and_then(|(_, target, _)| target.price.as_ref());
-    let cost = price.map(|price| price.cost(&usage, 1));
+    let bill = bill(exchange, ended.broken_by);
     let accepted = matches!(last, Some((tried, ..)) if matches!(tried.end, End::Accepted { .. }));
     let first_token_ms = exchange
         .progress
@@ -168,7 +174,9 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         code: ended.code,
         detail: ended.detail,
         attempts: tried(exchange),
-        routed: if exchange.attempts.len() > 1 {
+        routed: if exchange.downgraded {
+            "budget_downgrade"
+        } else if exchange.attempts.len() > 1 {
             "fallback"
         } else {
             "first_in_order"
@@ -176,19 +184,30 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         tokens: accepted.then_some(usage),
         usage_source: accepted.then_some(source),
         usage_suspect: exchange.progress.suspect.map(Suspect::name),
-        cost_nanousd: cost.and_then(Result::ok).filter(|_| accepted),
-        priced: (accepted && !matches!(cost, Some(Ok(_)))).then_some(Priced::Unknown),
+        cost_nanousd: bill
+            .map(|bill| bill.cost)
+            .filter(|cost| accepted || cost.0 > 0),
+        cost_basis: bill.map(|bill| bill.basis).filter(|_| accepted),
+        priced: (accepted && bill.is_none()).then_some(Priced::Unknown),
+        tags: &exchange.tags,
+        budgets: exchange
+            .cover
+            .purses
+            .iter()
+            .map(|purse| purse.name.as_str())
+            .collect(),
+        reserved_nanousd: (exchange.cover.held.0 > 0).then_some(exchange.cover.held),
         duration_ms,
         first_token_ms,
         tokens_per_second: speed(usage, first_token_ms, duration_ms).filter(|_| accepted),
-        ..of_caller(exchange.caller())
+        ..of_caller(Some(&exchange.caller))
     };
     let samples = count(exchange, &record, &usage);
     (record, samples)
 }
 
-fn of_caller(key: Option<&Key>) -> Record<'_> {
-    key.map_or_else(Record::default, |key| Record {
+fn of_caller(caller: Option<&Caller>) -> Record<'_> {
+    caller.map_or_else(Record::default, |Caller { key, .. }| Record {
         org: &key.org,
         team: &key.team,
         user: &key.user,
@@ -229,35 +248,6 @@ fn tried(exchange: &Exchange) -> Vec<Tried<'_>> {
         .collect()
 }
 
-/// The provider's figures; else ours, which say so.
-fn used(exchange: &Exchange) -> (Usage, UsageSource) {
-    let progress = &exchange.progress;
-    let by_four = |bytes: u64| bytes.div_ceil(4);
-    // Most providers send a token an event, some several: the larger figure is the safe one.
-    let answered = Tokens(by_four(progress.text_bytes).max(progress.content_events));
-    if let Some(usage) = progress.usage {
-        // Some tell one token at the start and the rest at the end, which has not come.
-        if progress.ending != Ending::Complete && usage.answer() < answered {
-            let usage = Usage {
-                output: Tokens(answered.0.saturating_sub(usage.audio_output.0)),
-                reasoning: Tokens(0),
-                ..usage
-            };
-            return (usage, UsageSource::Counted);
-        }
-        return (usage, UsageSource::Provider);
-    }
-    if progress.first_token.is_none() {
-        return (Usage::default(), UsageSource::None);
-    }
-    let usage = Usage {
-        input: exchange.prompt.tokens,
-        output: answered,
-        ..Usage::default()
-    };
-    (usage, UsageSource::Counted)
-}
-
 fn speed(usage: Usage, first_token_ms: Option<u64>, duration_ms: u64) -> Option<u64> {
     let spent_ms = duration_ms.checked_sub(first_token_ms?)?;
     usage.answer().0.checked_mul(1_000)?.checked_div(spent_ms)
@@ -271,7 +261,7 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
     };
     let of_key = |metric| Series {
         metric,
-        key: Some(exchange.key),
+        who: exchange.caller.who,
         ..base
     };
     let of_all = |metric| Series { metric, ..base };
@@ -331,41 +321,30 @@ fn rfc3339(at: Timestamp) -> String {
     let millis = part(at.0, 1_000_000);
     let seconds = part(millis, 1_000);
     let (year, month, day) = civil(part(seconds, 86_400));
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        rest(part(seconds, 3_600), 24),
-        rest(part(seconds, 60), 60),
-        rest(seconds, 60),
-        rest(millis, 1_000),
-    )
+    let mut text = String::with_capacity(24);
+    for (value, digits, behind) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (rest(part(seconds, 3_600), 24), 2, ':'),
+        (rest(part(seconds, 60), 60), 2, ':'),
+        (rest(seconds, 60), 2, '.'),
+        (rest(millis, 1_000), 3, 'Z'),
+    ] {
+        push_digits(&mut text, value, digits);
+        text.push(behind);
+    }
+    text
 }
 
-/// Year, month and day of a day since 1970-01-01, by walking 400-year cycles, years and months.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let cycles = days.checked_div(146_097).unwrap_or_default();
-    let mut left = days.checked_rem(146_097).unwrap_or_default();
-    let mut year = cycles.saturating_mul(400).saturating_add(1970);
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        year = year.saturating_add(1);
+/// The last so many digits. `format!` takes ten times as long, once for every request.
+fn push_digits(text: &mut String, value: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = value
+            .checked_div(10_u64.saturating_pow(place))
+            .and_then(|digit| u32::try_from(digit.checked_rem(10)?).ok());
+        text.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
     }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1_u64;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        month = month.saturating_add(1);
-    }
-    (year, month, left.saturating_add(1))
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! What a caller is told when a request is not served: one line a reason.
 
+use crate::config::Purse;
+use crate::money::holder::Standing;
+use crate::units::NanoUsd;
+
 /// A reason not to serve, as a client and its SDK can act upon it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -9,6 +13,8 @@ pub struct Refusal {
     pub code: &'static str,
     /// The field that is to blame, where it is one.
     pub param: Option<&'static str>,
+    /// What the answer carries beside.
+    pub headers: Vec<(&'static str, String)>,
     /// What happened, and what to do.
     pub message: String,
 }
@@ -79,6 +85,105 @@ impl Refusal {
         )
     }
 
+    /// A credential whose time is over.
+    pub fn expired_key() -> Self {
+        Self::new(
+            401,
+            "expired_api_key",
+            "This API key has expired. Ask the gateway's operator for another.".to_owned(),
+        )
+    }
+
+    /// Nobody can say who is calling. It is not the caller's fault, so it is no 401.
+    pub fn identity_unavailable() -> Self {
+        Self::new(
+            503,
+            "identity_unavailable",
+            "Your API key could not be looked up at the moment. Try again in a few seconds."
+                .to_owned(),
+        )
+    }
+
+    /// An endpoint that this key may not use.
+    pub fn endpoint_not_allowed(path: &str) -> Self {
+        Self::new(
+            403,
+            "endpoint_not_allowed",
+            format!(
+                "Your API key may not use `{path}`. Ask the gateway's operator for one that may."
+            ),
+        )
+    }
+
+    /// A budget does not cover what the request may cost. An SDK that tries again makes nothing better.
+    pub fn budget_exceeded(
+        purse: &Purse,
+        standing: &Standing,
+        amount: NanoUsd,
+        resets_in_s: Option<u64>,
+    ) -> Self {
+        let name = &purse.name;
+        let used = if standing.limit > NanoUsd::ZERO {
+            format!(" ({} of {} are spent)", standing.spent, standing.limit)
+        } else {
+            String::new()
+        };
+        let again = resets_in_s.map_or_else(
+            || "Ask the gateway's operator to raise it.".to_owned(),
+            |seconds| {
+                format!("It begins anew in {seconds} s; or ask the gateway's operator to raise it.")
+            },
+        );
+        let message = format!(
+            "The budget `{name}` does not cover this request, which may cost up to {amount}{used}. \
+             A lower `max_tokens` or a cheaper model may fit. {again}"
+        );
+        let status = if purse.terms.refuse_with == 402 {
+            402
+        } else {
+            429
+        };
+        let mut refusal = Self::new(status, "budget_exceeded", message);
+        refusal.headers.push(("x-should-retry", "false".to_owned()));
+        if let Some(seconds) = resets_in_s {
+            refusal.headers.push(("retry-after", seconds.to_string()));
+        }
+        refusal
+    }
+
+    /// The budget service is away, and what was lent to this process is used up.
+    pub fn budget_unavailable(name: &str) -> Self {
+        let message = format!(
+            "The budget `{name}` cannot be asked at the moment, and nothing is spent unasked. Try again in a few seconds."
+        );
+        let mut refusal = Self::new(503, "budget_unavailable", message);
+        refusal.headers.push(("retry-after", "2".to_owned()));
+        refusal
+    }
+
+    /// No durable record of the request could be made in time.
+    pub fn unrecorded() -> Self {
+        let message = "No durable record of this request could be made, and nobody is answered here without one. Try again in a few seconds."
+            .to_owned();
+        let mut refusal = Self::new(503, "record_unavailable", message);
+        refusal.headers.push(("retry-after", "2".to_owned()));
+        refusal
+    }
+
+    /// Nobody knows what a model costs, and the budget is a hard one.
+    pub fn unpriced(model: &str) -> Self {
+        let model: String = model.chars().take(128).collect();
+        Self::new(
+            400,
+            "unpriced_model",
+            format!(
+                "Nobody here knows what the model `{model}` costs, so a budget cannot cover it. Ask for another model, \
+                 or ask the gateway's operator to write its price."
+            ),
+        )
+        .blaming("model")
+    }
+
     /// More body than is read.
     pub fn body_too_large(max: u64) -> Self {
         Self::new(
@@ -88,6 +193,17 @@ impl Refusal {
                 "The request body is larger than the {max} bytes that are read here. Send less, or ask the \
              gateway's operator to raise `listen.max_body`."
             ),
+        )
+    }
+
+    /// A body that is all brackets, empty strings or escapes.
+    pub fn body_too_intricate() -> Self {
+        Self::new(
+            413,
+            "body_too_intricate",
+            "The request body holds more JSON values, escapes or blanks than are read here (125,000 values). Send \
+             fewer or longer ones."
+                .to_owned(),
         )
     }
 
@@ -221,6 +337,7 @@ impl Refusal {
             status,
             code,
             param: None,
+            headers: Vec::new(),
             message,
         }
     }

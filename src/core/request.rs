@@ -9,10 +9,8 @@ use serde_json::value::RawValue;
 use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
 use crate::refusal::Refusal;
-
-mod wishes;
-
-pub use wishes::{CapField, Wishes};
+use crate::tokens::is_bearable;
+use crate::units::Tokens;
 
 /// What is known of a body, and how to write it for a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +19,28 @@ pub struct Request {
     pub model: String,
     /// How the answer is to come.
     pub reply: Reply,
-    /// How much may be answered.
+    /// How much of an answer it asks for.
     pub wishes: Wishes,
     /// What changes on the way to a provider.
     pub splice: Splice,
+}
+
+/// How much of an answer a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    /// No answer is to be longer; none where nothing is said.
+    pub cap: Option<Tokens>,
+    /// How many answers.
+    pub choices: u64,
+}
+
+/// A cap that the caller did not write, and that must bind at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    /// What the provider's dialect calls it.
+    pub field: &'static str,
+    /// The cap.
+    pub tokens: Tokens,
 }
 
 /// How the answer is to come.
@@ -58,20 +74,18 @@ pub enum UsageOption {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splice {
     edits: Vec<(Range<usize>, Text)>,
-    /// The fields that cap the answer.
-    caps: Vec<wishes::CapWritten>,
-    /// Where a field can be put in front of the others.
-    first_field: usize,
+    /// Behind the opening brace: where a field can be put in.
+    begin: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Text {
     /// The target's name of the model, as JSON.
     Model,
-    /// This, where the figures of a stream must be asked for.
+    /// This.
     Literal(String),
-    /// This, to cap the answer.
-    Cap(String),
+    /// A field for the cap in which `null` stands.
+    Cap,
 }
 
 /// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
@@ -94,8 +108,46 @@ struct Fields<'a> {
     n: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     best_of: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    prompt: Option<&'a RawValue>,
+}
+
+/// More answers than this to one request nobody gives.
+const CHOICES_MAX: u64 = 1_024;
+
+impl Fields<'_> {
+    /// The largest cap counts, since nobody knows which of them a provider obeys.
+    fn wishes(&self) -> Result<Wishes, Refusal> {
+        let mut cap = None;
+        for (name, raw) in self.caps() {
+            cap = cap.max(whole(name, raw)?.map(Tokens));
+        }
+        let mut choices = 1;
+        for (name, raw) in [("n", self.n), ("best_of", self.best_of)] {
+            choices = choices.max(whole(name, raw)?.unwrap_or(1));
+        }
+        if choices > CHOICES_MAX {
+            return Err(Refusal::invalid_type("n", "a small whole number"));
+        }
+        Ok(Wishes { cap, choices })
+    }
+
+    fn caps(&self) -> [(&'static str, Option<&RawValue>); 3] {
+        [
+            ("max_tokens", self.max_tokens),
+            ("max_completion_tokens", self.max_completion_tokens),
+            ("max_output_tokens", self.max_output_tokens),
+        ]
+    }
+}
+
+/// A whole number that is not negative. `null` says nothing.
+fn whole(name: &'static str, raw: Option<&RawValue>) -> Result<Option<u64>, Refusal> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(Refusal::invalid_type(name, "a whole number, not negative")),
+        },
+    }
 }
 
 /// A `null` that was written has a place in the body; serde would take it for absent.
@@ -109,6 +161,9 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
     let text = std::str::from_utf8(body).map_err(|error| {
         Refusal::invalid_json(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    if !is_bearable(body) {
+        return Err(Refusal::body_too_intricate());
+    }
     // serde would take a list for the fields in their order.
     if !text.trim_start().starts_with('{') {
         return Err(Refusal::invalid_json("it is not an object"));
@@ -137,16 +192,20 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
         }
         (true, UsageOption::Always) => Reply::Streamed(UsageEvent::Asked),
     };
+    for raw in fields.caps().into_iter().filter_map(|(_, raw)| raw) {
+        if raw.get() == "null" {
+            edits.push((place(text, raw.get())?, Text::Cap));
+        }
+    }
     edits.sort_by_key(|(range, _)| range.start);
-    let (wishes, caps) = wishes::read(text, &fields)?;
+    let brace = text.find('{').ok_or_else(internal)?;
     Ok(Request {
         model: model.into_owned(),
         reply,
-        wishes,
+        wishes: fields.wishes()?,
         splice: Splice {
             edits,
-            caps,
-            first_field: first_field(text)?,
+            begin: brace.saturating_add(1),
         },
     })
 }
@@ -181,19 +240,14 @@ fn add_options(
     let edit = match null {
         Some(null) => (place(text, null.get())?, Text::Literal(object.to_owned())),
         None => {
-            let after = first_field(text)?;
+            let brace = text.find('{').ok_or_else(internal)?;
+            let after = brace.saturating_add(1);
             let field = format!(r#""stream_options":{object},"#);
             (after..after, Text::Literal(field))
         }
     };
     edits.push(edit);
     Ok(UsageEvent::Hidden)
-}
-
-/// Behind the brace that opens the body.
-fn first_field(text: &str) -> Result<usize, Refusal> {
-    let brace = text.find('{').ok_or_else(internal)?;
-    Ok(brace.saturating_add(1))
 }
 
 /// Where `part`, which was borrowed from `whole`, stands in it.
@@ -215,60 +269,79 @@ fn internal() -> Refusal {
 }
 
 impl Splice {
-    /// A provider that sends the figures unasked may refuse the question.
-    fn edits_for(&self, usage: StreamUsage) -> impl Iterator<Item = &(Range<usize>, Text)> {
-        self.edits.iter().filter(move |(_, text)| {
-            usage == StreamUsage::Asked || !matches!(text, Text::Literal(_))
-        })
+    /// What is written where, for one provider.
+    fn edits_for<'a>(
+        &'a self,
+        model: &'a str,
+        usage: StreamUsage,
+        cap: Option<Cap>,
+    ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
+        let has_field = self.edits.iter().any(|(_, text)| *text == Text::Cap);
+        let field = cap.filter(|_| !has_field).map(|Cap { field, tokens }| {
+            let field = format!("\"{field}\":{},", tokens.0);
+            (self.begin..self.begin, Cow::Owned(field))
+        });
+        let edits = self.edits.iter().filter_map(move |(range, text)| {
+            let written = match text {
+                Text::Model => Cow::Borrowed(model),
+                // A provider that sends the figures unasked may refuse the question.
+                Text::Literal(literal) if usage == StreamUsage::Asked => {
+                    Cow::Borrowed(literal.as_str())
+                }
+                Text::Literal(_) => return None,
+                Text::Cap => Cow::Owned(cap?.tokens.0.to_string()),
+            };
+            Some((range.clone(), written))
+        });
+        field.into_iter().chain(edits)
     }
 
     /// How long the body becomes.
-    pub fn length(&self, body_bytes: usize, model: &str, usage: StreamUsage) -> usize {
-        self.edits_for(usage)
-            .fold(body_bytes, |length, (range, text)| {
-                let written = match text {
-                    Text::Model => json_string_length(model),
-                    Text::Literal(literal) | Text::Cap(literal) => literal.len(),
-                };
-                length.saturating_sub(range.len()).saturating_add(written)
+    pub fn length(
+        &self,
+        body_bytes: usize,
+        model: &str,
+        usage: StreamUsage,
+        cap: Option<Cap>,
+    ) -> usize {
+        let model = json_string(model);
+        self.edits_for(&model, usage, cap)
+            .fold(body_bytes, |length, (range, written)| {
+                length
+                    .saturating_sub(range.len())
+                    .saturating_add(written.len())
             })
     }
 
     /// The body for a provider, or none if it is the caller's to the byte.
-    pub fn write(&self, body: &[u8], model: &str, usage: StreamUsage) -> Option<Vec<u8>> {
+    pub fn write(
+        &self,
+        body: &[u8],
+        model: &str,
+        usage: StreamUsage,
+        cap: Option<Cap>,
+    ) -> Option<Vec<u8>> {
         let model = json_string(model);
-        let same = self.edits_for(usage).all(|(range, text)| {
-            matches!(text, Text::Model) && body.get(range.clone()) == Some(model.as_bytes())
-        });
+        let same = self
+            .edits_for(&model, usage, cap)
+            .all(|(range, written)| body.get(range) == Some(written.as_bytes()));
         if same {
             return None;
         }
-        let mut written = Vec::with_capacity(body.len().saturating_add(64));
+        let mut edited = Vec::with_capacity(body.len().saturating_add(96));
         let mut from = 0;
-        for (range, text) in self.edits_for(usage) {
-            written.extend_from_slice(body.get(from..range.start).unwrap_or_default());
-            written.extend_from_slice(match text {
-                Text::Model => model.as_bytes(),
-                Text::Literal(literal) | Text::Cap(literal) => literal.as_bytes(),
-            });
+        for (range, written) in self.edits_for(&model, usage, cap) {
+            edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
+            edited.extend_from_slice(written.as_bytes());
             from = range.end;
         }
-        written.extend_from_slice(body.get(from..).unwrap_or_default());
-        Some(written)
+        edited.extend_from_slice(body.get(from..).unwrap_or_default());
+        Some(edited)
     }
 }
 
 fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-fn json_string_length(text: &str) -> usize {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
-        text.len().saturating_add(2)
-    } else {
-        json_string(text).len()
-    }
 }
 
 #[cfg(test)]
@@ -283,6 +356,16 @@ mod tests {
             Streams::OnRequest,
             UsageOption::StreamOptions,
         )
+    }
+
+    #[test]
+    fn a_body_that_only_makes_work_is_refused_before_it_is_read() {
+        for (values, want) in [(50_000, Ok("small")), (70_000, Err("body_too_intricate"))] {
+            let body = format!(r#"{{"model":"small","x":[{}1]}}"#, "{},".repeat(values));
+            let got = parsed(&body);
+            let got = got.as_ref().map(|request| request.model.as_str());
+            assert_eq!(got.map_err(|refusal| refusal.code), want, "{values}");
+        }
     }
 
     #[test]
@@ -323,13 +406,13 @@ mod tests {
             assert_eq!((request.model.as_str(), request.reply), ("small", reply));
             let written = request
                 .splice
-                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked)
+                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked, None)
                 .unwrap();
             assert_eq!(String::from_utf8(written).unwrap(), want);
             assert_eq!(
                 request
                     .splice
-                    .length(body.len(), "gpt-x", StreamUsage::Asked),
+                    .length(body.len(), "gpt-x", StreamUsage::Asked, None),
                 want.len()
             );
         }
@@ -342,13 +425,13 @@ mod tests {
         assert_eq!(
             request
                 .splice
-                .write(body.as_bytes(), "small", StreamUsage::Asked),
+                .write(body.as_bytes(), "small", StreamUsage::Asked, None),
             None
         );
         assert_eq!(
             request
                 .splice
-                .length(body.len(), "small", StreamUsage::Asked),
+                .length(body.len(), "small", StreamUsage::Asked, None),
             body.len()
         );
     }
@@ -359,7 +442,7 @@ mod tests {
         let request = parsed(body).unwrap();
         let written = request
             .splice
-            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked)
+            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked, None)
             .unwrap();
         assert_eq!(
             String::from_utf8(written.clone()).unwrap(),
@@ -368,7 +451,7 @@ mod tests {
         assert_eq!(
             request
                 .splice
-                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked),
+                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked, None),
             written.len()
         );
     }
@@ -435,8 +518,8 @@ mod tests {
     fn depth_costs_no_stack() {
         let deep = format!(
             r#"{{"model":"a","messages":{}{}}}"#,
-            "[".repeat(1_000_000),
-            "]".repeat(1_000_000)
+            "[".repeat(30_000),
+            "]".repeat(30_000)
         );
         assert_eq!(parsed(&deep).unwrap().model, "a");
     }
@@ -456,8 +539,8 @@ mod tests {
         #[test]
         fn no_body_panics_and_lengths_are_true(body in prop::collection::vec(any::<u8>(), 0..200), model in ".{0,20}") {
             if let Ok(request) = parse(&body, Streams::OnRequest, UsageOption::StreamOptions) {
-                let written = request.splice.write(&body, &model, StreamUsage::Asked).unwrap_or_else(|| body.clone());
-                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked));
+                let written = request.splice.write(&body, &model, StreamUsage::Asked, None).unwrap_or_else(|| body.clone());
+                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked, None));
             }
         }
 
@@ -465,11 +548,67 @@ mod tests {
         fn what_is_written_says_the_new_model(extra in "[a-z\"\\\\:,{}\\[\\]0-9 ]{0,30}", stream in any::<bool>()) {
             let body = serde_json::json!({"extra": extra, "model": "old", "stream": stream}).to_string();
             let request = parsed(&body).unwrap();
-            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked).unwrap();
+            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked, None).unwrap();
             let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
             prop_assert_eq!(value["model"].as_str(), Some("new"));
             prop_assert_eq!(value["extra"].as_str(), Some(extra.as_str()));
             prop_assert_eq!(value["stream_options"]["include_usage"].as_bool(), stream.then_some(true));
+        }
+    }
+
+    #[test]
+    fn a_cap_is_put_in_where_the_caller_wrote_none() {
+        let cap = Cap {
+            field: "max_completion_tokens",
+            tokens: Tokens(100),
+        };
+        for (body, want, wishes) in [
+            (
+                r#"{"model":"small"}"#,
+                r#"{"max_completion_tokens":100,"model":"gpt-x"}"#,
+                (None, 1),
+            ),
+            (
+                r#" { "model":"small","max_tokens":null,"n":3}"#,
+                r#" { "model":"gpt-x","max_tokens":100,"n":3}"#,
+                (None, 3),
+            ),
+            (
+                r#"{"stream":true,"model":"small"}"#,
+                r#"{"max_completion_tokens":100,"stream_options":{"include_usage":true},"stream":true,"model":"gpt-x"}"#,
+                (None, 1),
+            ),
+        ] {
+            let request = parsed(body).unwrap();
+            assert_eq!(
+                (request.wishes.cap.map(|cap| cap.0), request.wishes.choices),
+                wishes
+            );
+            let splice = &request.splice;
+            let written = splice.write(body.as_bytes(), "gpt-x", StreamUsage::Asked, Some(cap));
+            assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
+            let length = splice.length(body.len(), "gpt-x", StreamUsage::Asked, Some(cap));
+            assert_eq!(length, want.len());
+        }
+    }
+
+    #[test]
+    fn the_largest_cap_counts_and_a_cap_is_a_whole_number() {
+        for (fields, want) in [
+            (r#""max_tokens":5,"max_completion_tokens":7"#, Ok(7)),
+            (r#""max_output_tokens":9,"max_tokens":null"#, Ok(9)),
+            (r#""max_tokens":-1"#, Err("invalid_type")),
+            (r#""max_tokens":1.5"#, Err("invalid_type")),
+            (r#""max_tokens":"5""#, Err("invalid_type")),
+            (r#""max_tokens":1,"n":1e9"#, Err("invalid_type")),
+            (r#""max_tokens":1,"n":4096"#, Err("invalid_type")),
+            (r#""max_tokens":99999999999999999999"#, Err("invalid_type")),
+        ] {
+            let request = parsed(&format!(r#"{{"model":"small",{fields}}}"#));
+            let got = request
+                .map(|request| request.wishes.cap.unwrap().0)
+                .map_err(|refusal| refusal.code);
+            assert_eq!(got, want, "{fields}");
         }
     }
 }

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use crate::auth;
+use crate::callers::Callers;
 use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
+use crate::money::wanted::NoStandings;
 use crate::price::Rates;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
@@ -19,6 +21,7 @@ pub(crate) fn config() -> Gateway {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.example"),
         path: format!("/{name}/v1"),
+        api_version: None,
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
     };
@@ -80,9 +83,19 @@ pub(crate) fn head_of<'a>(lines: &'a [(&'a str, &'a str)]) -> Vec<(&'a [u8], &'a
         .collect()
 }
 
+/// An admission that has seen nothing yet, and everybody of this configuration.
+pub(crate) fn begun(config: Gateway) -> (Admission, Callers) {
+    let config = Rc::new(config);
+    let commons = Rc::new(config.commons.clone());
+    (
+        Admission::new(Rc::clone(&config), commons),
+        Callers::new(config),
+    )
+}
+
 /// A request that was admitted at 0 ms.
 pub(crate) fn admitted(body: &str) -> Exchange {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(&[
         (":method", "POST"),
         (":path", "/v1/chat/completions"),
@@ -91,10 +104,15 @@ pub(crate) fn admitted(body: &str) -> Exchange {
     admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     let body = body.as_bytes().to_vec();
     let counter = &mut Counter::new();
-    match admission.on(Input::Body { body, counter }) {
+    match admission.on(Input::Body {
+        body,
+        counter,
+        standings: &NoStandings,
+    }) {
         Some(Step::Forward(exchange)) => *exchange,
         other => panic!("not admitted: {other:?}"),
     }

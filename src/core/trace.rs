@@ -1,5 +1,7 @@
 //! The identity that joins a request's log line, trace and record.
 
+use sha2::{Digest, Sha256};
+
 use crate::head::Head;
 
 const ID_CHARS_MAX: usize = 128;
@@ -16,6 +18,22 @@ pub fn id(head: Head<'_>) -> String {
         .or_else(|| head.text("x-request-id").filter(|id| harmless(id)))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// The identity in sixteen bytes: itself if it is a trace id of W3C, else a digest of it.
+pub fn bytes(id: &str) -> [u8; 16] {
+    let plain: String = id.chars().filter(|char| *char != '-').collect();
+    let pairs = (0..plain.len()).step_by(2);
+    let pairs = pairs.map(|at| {
+        let pair = plain.get(at..at.checked_add(2)?)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let read: Option<Vec<u8>> = pairs.collect();
+    read.and_then(|bytes| bytes.try_into().ok())
+        .unwrap_or_else(|| {
+            let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+            digest.first_chunk().copied().unwrap_or_default()
+        })
 }
 
 fn harmless(id: &str) -> bool {

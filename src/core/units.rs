@@ -125,6 +125,34 @@ impl Timestamp {
     }
 }
 
+/// Year, month and day of a day since 1970-01-01, by walking 400-year cycles, years and months.
+pub fn civil(days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let cycles = days.checked_div(146_097).unwrap_or_default();
+    let mut left = days.checked_rem(146_097).unwrap_or_default();
+    let mut year = cycles.saturating_mul(400).saturating_add(1970);
+    loop {
+        let length = if leap(year) { 366 } else { 365 };
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        year = year.saturating_add(1);
+    }
+    let february = if leap(year) { 29 } else { 28 };
+    let mut month = 1_u64;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        month = month.saturating_add(1);
+    }
+    (year, month, left.saturating_add(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

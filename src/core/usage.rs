@@ -10,27 +10,20 @@ use crate::units::Tokens;
 pub struct Usage {
     /// Prompt tokens at the full price.
     pub input: Tokens,
+    /// Prompt tokens that were heard: most ask more for them.
+    pub audio_input: Tokens,
     /// Prompt tokens read from the provider's cache.
     pub cached_input: Tokens,
-    /// Prompt tokens written to the provider's cache for a few minutes.
+    /// Prompt tokens written to the provider's cache.
     pub cache_write: Tokens,
-    /// Prompt tokens written to the provider's cache for an hour: some ask more for it.
-    #[serde(skip_serializing_if = "is_none")]
+    /// Prompt tokens written to it for an hour, which some ask more for.
     pub cache_write_hour: Tokens,
-    /// Heard tokens that came from no cache.
-    #[serde(skip_serializing_if = "is_none")]
-    pub audio_input: Tokens,
-    /// Answered tokens that the caller reads.
+    /// Answered tokens that the caller sees.
     pub output: Tokens,
+    /// Answered tokens that the caller hears.
+    pub audio_output: Tokens,
     /// Thought tokens.
     pub reasoning: Tokens,
-    /// Spoken tokens.
-    #[serde(skip_serializing_if = "is_none")]
-    pub audio_output: Tokens,
-}
-
-fn is_none(tokens: &Tokens) -> bool {
-    *tokens == Tokens(0)
 }
 
 /// Whose figures these are.
@@ -50,33 +43,47 @@ impl Usage {
     pub fn classes(&self) -> [(&'static str, Tokens); 8] {
         [
             ("input", self.input),
+            ("audio_input", self.audio_input),
             ("cached_input", self.cached_input),
             ("cache_write", self.cache_write),
             ("cache_write_hour", self.cache_write_hour),
-            ("audio_input", self.audio_input),
             ("output", self.output),
-            ("reasoning", self.reasoning),
             ("audio_output", self.audio_output),
+            ("reasoning", self.reasoning),
         ]
     }
 
-    /// What the model was given, of all classes.
+    /// The whole prompt.
     pub fn prompt(&self) -> Tokens {
-        let cache = self.cached_input.plus(self.cache_write);
-        let cache = cache.plus(self.cache_write_hour);
-        self.input.plus(cache).plus(self.audio_input)
+        self.input
+            .plus(self.audio_input)
+            .plus(self.cached_input)
+            .plus(self.written())
     }
 
-    /// What the model produced, of all classes.
+    /// What went into the provider's cache, for however long.
+    pub fn written(&self) -> Tokens {
+        self.cache_write.plus(self.cache_write_hour)
+    }
+
+    /// Everything the model produced.
     pub fn answer(&self) -> Tokens {
-        self.output.plus(self.reasoning).plus(self.audio_output)
+        self.output.plus(self.audio_output).plus(self.reasoning)
+    }
+
+    /// The same prompt with another answer: only its sum is known.
+    pub fn with_answer(self, output: Tokens) -> Self {
+        Self {
+            output,
+            audio_output: Tokens(0),
+            reasoning: Tokens(0),
+            ..self
+        }
     }
 
     /// All of them.
     pub fn total(&self) -> Tokens {
-        self.classes()
-            .iter()
-            .fold(Tokens(0), |sum, (_, tokens)| sum.plus(*tokens))
+        self.prompt().plus(self.answer())
     }
 }
 
@@ -88,16 +95,22 @@ mod tests {
     fn the_total_is_the_sum_of_all_classes() {
         let usage = Usage {
             input: Tokens(1),
-            cached_input: Tokens(20),
-            cache_write: Tokens(300),
-            cache_write_hour: Tokens(4_000),
-            audio_input: Tokens(50_000),
+            audio_input: Tokens(20),
+            cached_input: Tokens(300),
+            cache_write: Tokens(4_000),
+            cache_write_hour: Tokens(50_000),
             output: Tokens(600_000),
-            reasoning: Tokens(7_000_000),
-            audio_output: Tokens(80_000_000),
+            audio_output: Tokens(7_000_000),
+            reasoning: Tokens(80_000_000),
         };
         assert_eq!(usage.total(), Tokens(87_654_321));
+        let classes = usage.classes().iter().map(|(_, tokens)| tokens.0).sum();
+        assert_eq!(usage.total(), Tokens(classes));
         assert_eq!(usage.prompt(), Tokens(54_321));
-        assert_eq!(usage.answer(), Tokens(87_600_000));
+        let answered = usage.with_answer(Tokens(1));
+        assert_eq!(
+            (answered.prompt(), answered.answer()),
+            (Tokens(54_321), Tokens(1))
+        );
     }
 }

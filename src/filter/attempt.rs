@@ -2,16 +2,20 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
 use tollgate_core::config;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
+use tollgate_core::gateway::uncovered;
+use tollgate_core::handoff::Exchange;
 use tollgate_core::head::{self, Edit, Head};
+use tollgate_core::money::holder::Outcome;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
+use tollgate_core::units::Timestamp;
 
+use crate::bank;
+use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
 
@@ -44,19 +48,47 @@ impl Stream {
     }
 
     fn send(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<(), Refusal> {
+        let now = host::now();
+        cover(&mut shared.exchange, now)?;
         let send = self
             .attempt
-            .request_head(&mut shared.exchange, &self.place, host::now())?;
+            .request_head(&mut shared.exchange, &self.place, now)?;
         if headmap == Headmap::Used {
             restore(shared);
         }
-        for name in send.strange {
-            if shared.head.with(|head| head.get(name).is_some()) {
-                Headers::Request.remove(name.as_bytes());
+        shared.head.with(|head| {
+            for name in send.strange {
+                if head.get(name).is_some() {
+                    Headers::Request.remove(name.as_bytes());
+                }
             }
-        }
+        });
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
+    }
+}
+
+/// An attempt that may cost more than is held for the request holds the rest first. It cannot wait: what an upstream
+/// filter answers is final.
+fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
+    exchange.close_silent_attempt(now);
+    let Some(wanted) = exchange.missing(exchange.attempts.len())? else {
+        return Ok(());
+    };
+    match bank::raise(&wanted, now) {
+        Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
+        Some(Outcome::Uncovered(why)) => {
+            return Err(uncovered(&exchange.cover, &wanted, why, now));
+        }
+        None => return Err(Refusal::internal("the money of this worker is in use")),
+    }
+    Ok(())
+}
+
+/// What a stream does not need any more goes back while it runs.
+fn shrink(exchange: &mut Exchange) {
+    if let Some(enough) = exchange.enough() {
+        bank::release(exchange.cover.shrink_to(enough));
     }
 }
 
@@ -108,22 +140,8 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
     }
 }
 
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "this is where the host's boolean gets its name"
-)]
-fn follows(end_of_stream: bool) -> Follows {
-    if end_of_stream {
-        Follows::Nothing
-    } else {
-        Follows::More
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+impl callbacks::Stream for Stream {
+    fn request_head(&mut self, _follows: Follows) -> Action {
         let (shared, headmap) = Self::meet();
         let Some(shared) = shared else {
             // The VM of the gateway role died with its request, or someone else routed here.
@@ -137,12 +155,20 @@ impl HttpContext for Stream {
         self.shared = Some(shared);
         match sent {
             Ok(()) => Action::Continue,
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => {
+                let action = refuse(&refusal);
+                if let Some(Ok(mut shared)) =
+                    self.shared.as_ref().map(|shared| shared.try_borrow_mut())
+                {
+                    shared.exchange.refused = Some(refusal);
+                }
+                action
+            }
         }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if !end_of_stream {
+    fn request_body(&mut self, size: usize, follows: Follows) -> Action {
+        if follows == Follows::More {
             return Action::Pause;
         }
         let Some(shared) = self
@@ -163,7 +189,7 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+    fn reply_head(&mut self, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
             .as_ref()
@@ -179,8 +205,7 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let attempt = &mut self.attempt;
-        let step = reply
-            .with(|head| attempt.reply_head(&mut shared.exchange, head, follows(end_of_stream)));
+        let step = reply.with(|head| attempt.reply_head(&mut shared.exchange, head, follows));
         for (name, _) in reply.pairs() {
             if head::kept_back(name) {
                 Headers::Reply.remove(name);
@@ -199,17 +224,11 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+    fn reply_trailers(&mut self) -> Action {
         // The end came behind the body: what is held is judged now, or the reply would pass unseen.
         self.reply_body(usize::MAX, Follows::Nothing)
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.reply_body(size, follows(end_of_stream))
-    }
-}
-
-impl Stream {
     fn reply_body(&mut self, size: usize, follows: Follows) -> Action {
         let Some(mut shared) = self
             .shared
@@ -222,6 +241,7 @@ impl Stream {
         let step = self
             .attempt
             .reply_body(&mut shared.exchange, &bytes, follows, host::now());
+        shrink(&mut shared.exchange);
         match step {
             BodyStep::Hold => Action::Pause,
             BodyStep::Retry => retry(),

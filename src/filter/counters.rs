@@ -11,22 +11,21 @@ use crate::host;
 /// The series of one configuration.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    ids: RefCell<(BTreeMap<Series, u32>, Labels)>,
+    ids: RefCell<BTreeMap<Series, u32>>,
 }
 
 impl Counters {
-    pub(crate) fn new(config: &Gateway) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            ids: RefCell::new((BTreeMap::new(), Labels::of(config))),
+            ids: RefCell::default(),
         }
     }
 
     /// Counts; what Envoy does not take is not counted, and nothing else happens.
-    pub(crate) fn count(&self, config: &Gateway, samples: &[Sample]) {
-        let Ok(mut guard) = self.ids.try_borrow_mut() else {
+    pub(crate) fn count(&self, config: &Gateway, labels: &Labels, samples: &[Sample]) {
+        let Ok(mut ids) = self.ids.try_borrow_mut() else {
             return;
         };
-        let (ids, labels) = &mut *guard;
         for Sample { series, value } in samples {
             let id = match ids.get(series) {
                 Some(id) => *id,

@@ -3,37 +3,119 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
-use tollgate_core::config::Gateway;
+use tollgate_core::attempt::Follows;
+use tollgate_core::auth::KeyHash;
+use tollgate_core::callers::Callers;
+use tollgate_core::config::{Commons, Gateway};
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
-use tollgate_core::handoff::{Ending, Exchange};
+use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
-use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::money::holder::Outcome;
+use tollgate_core::money::ids::OpenId;
+use tollgate_core::money::wanted::Wanted;
+use tollgate_core::record::{BrokenBy, Ended};
 use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
 
+use crate::bank::{self, News};
+use crate::callbacks::{self, Action, Then};
 use crate::counters::Counters;
+use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+
+mod ending;
+mod opening;
 
 /// One configuration, and what belongs to it.
 pub(crate) struct Settings {
     config: Rc<Gateway>,
+    /// What holds for everybody, as it was last heard.
+    commons: RefCell<Rc<Commons>>,
+    callers: RefCell<Callers>,
     counters: Counters,
     tokens: RefCell<Counter>,
 }
 
 impl Settings {
     pub(crate) fn new(config: Gateway) -> Self {
+        let config = Rc::new(config);
         Self {
-            counters: Counters::new(&config),
-            config: Rc::new(config),
+            commons: RefCell::new(Rc::new(config.commons.clone())),
+            callers: RefCell::new(Callers::new(Rc::clone(&config))),
+            counters: Counters::new(),
+            config,
             tokens: RefCell::new(Counter::new()),
+        }
+    }
+
+    /// The budget service answered.
+    pub(crate) fn answered(&self, token: u32, message: &[u8]) {
+        let Ok(mut callers) = self.callers.try_borrow_mut() else {
+            return;
+        };
+        let commons = bank::answered(token, message, &mut callers, host::now());
+        if let (Some(commons), Ok(mut known)) = (commons, self.commons.try_borrow_mut()) {
+            *known = Rc::new(commons);
+        }
+    }
+
+    /// The budget service did not answer.
+    pub(crate) fn call_failed(&self, token: u32) {
+        if let Ok(mut callers) = self.callers.try_borrow_mut() {
+            bank::failed(token, &mut callers, host::now());
+        }
+    }
+
+    fn commons(&self) -> Rc<Commons> {
+        let known = self.commons.try_borrow();
+        known.map_or_else(|_| Rc::default(), |commons| Rc::clone(&commons))
+    }
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Waits {
+    /// For what comes from the caller, or for a provider.
+    #[default]
+    Outside,
+    /// To know whose key it is; the body may be whole already, of this size.
+    Identity { whole: Option<usize> },
+    /// For money.
+    Money,
+}
+
+/// The durable opening of a request, under `strict_records`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Opening {
+    /// Nobody asks for one.
+    #[default]
+    NotAsked,
+    /// It is on its way; the reply may be held for it.
+    Sent(OpenId, ReplyIs),
+    /// It is durable.
+    Durable(OpenId),
+    /// Nobody knows.
+    Failed(Option<OpenId>),
+}
+
+/// Whether the reply waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReplyIs {
+    Absent,
+    Held,
+}
+
+impl Opening {
+    fn id(self) -> Option<OpenId> {
+        match self {
+            Self::NotAsked => None,
+            Self::Sent(id, _) | Self::Durable(id) => Some(id),
+            Self::Failed(id) => id,
         }
     }
 }
@@ -51,6 +133,8 @@ pub(crate) struct Stream {
     /// The host's number of it.
     context: u32,
     admission: Admission,
+    waits: Waits,
+    opening: Opening,
     head: RawHead,
     meeting: Option<(String, Handle)>,
     /// What the caller gets; 0 until then.
@@ -63,11 +147,13 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(settings: Rc<Settings>, context: u32) -> Self {
-        let admission = Admission::new(Rc::clone(&settings.config));
+        let admission = Admission::new(Rc::clone(&settings.config), settings.commons());
         Self {
             settings,
             context,
             admission,
+            waits: Waits::default(),
+            opening: Opening::default(),
             head: RawHead::default(),
             meeting: None,
             status: 0,
@@ -80,7 +166,12 @@ impl Stream {
         match self.settings.tokens.try_borrow_mut() {
             Ok(mut tokens) => {
                 let counter = &mut *tokens;
-                self.admission.on(Input::Body { body, counter })
+                let standings = &bank::Heard;
+                self.admission.on(Input::Body {
+                    body,
+                    counter,
+                    standings,
+                })
             }
             // Only a callback inside a callback could come here.
             Err(_) => Some(Step::Answer(dialect::answer(
@@ -94,6 +185,8 @@ impl Stream {
         match step {
             None => Action::Continue,
             Some(Step::AwaitBody) => Action::Pause,
+            Some(Step::Identify(hash)) => self.identify(hash),
+            Some(Step::Hold(wanted)) => self.hold(wanted),
             Some(Step::Answer(answer)) => self.answer(&answer),
             Some(Step::Forward(exchange)) => self.forward(*exchange),
         }
@@ -122,7 +215,58 @@ impl Stream {
         self.admission.known.trace.clone()
     }
 
+    fn identify(&mut self, hash: KeyHash) -> Action {
+        self.waits = Waits::Identity { whole: None };
+        if let Ok(mut callers) = self.settings.callers.try_borrow_mut() {
+            bank::identify(hash, Context(self.context), &mut callers, host::now());
+        }
+        Action::Pause
+    }
+
+    fn hold(&mut self, wanted: Wanted) -> Action {
+        match bank::hold(wanted, Context(self.context), host::now()) {
+            Some(outcome) => self.covered(outcome),
+            None => {
+                self.waits = Waits::Money;
+                Action::Pause
+            }
+        }
+    }
+
+    fn covered(&mut self, outcome: Outcome) -> Action {
+        let step = self.admission.on(match outcome {
+            Outcome::Held(hold) => Input::Held(hold),
+            Outcome::Uncovered(why) => Input::Uncovered {
+                why,
+                now: host::now(),
+            },
+        });
+        self.perform(step)
+    }
+
+    /// The head is said to the admission, again if it was not known who is calling.
+    fn say_head(&mut self) -> Option<Step> {
+        let Self {
+            head,
+            admission,
+            settings,
+            ..
+        } = self;
+        let now = host::now();
+        match settings.callers.try_borrow_mut() {
+            Ok(mut callers) => head.with(|head| {
+                let callers = &mut *callers;
+                admission.on(Input::Head { head, now, callers })
+            }),
+            Err(_) => Some(Step::Answer(dialect::answer(
+                client_of(""),
+                &Refusal::internal("the table of callers is in use"),
+            ))),
+        }
+    }
+
     fn forward(&mut self, exchange: Exchange) -> Action {
+        self.open(&exchange);
         let kind = match exchange.request.reply {
             Reply::Whole => meeting::WHOLE,
             Reply::Streamed(_) => meeting::STREAMED,
@@ -170,7 +314,7 @@ impl Stream {
         }
     }
 
-    /// Takes out of the head what must not travel on.
+    /// Takes out of the head what must not travel on; also the name of an exchange that a caller gave himself.
     fn strip(&self) {
         for (name, _) in self.head.pairs() {
             if !head::forwards(name) {
@@ -195,9 +339,12 @@ impl Stream {
         if !exchange.trace.is_empty() {
             set("x-tollgate-trace-id", &exchange.trace);
         }
+        if let Some(warning) = &exchange.warning {
+            set("x-tollgate-budget-warning", warning);
+        }
     }
 
-    fn ended(&self, now: Timestamp, reply: Completeness) -> Ended<'_> {
+    fn end(&self, now: Timestamp, reply: Completeness) -> Ended<'_> {
         Ended {
             now,
             status: self.status,
@@ -228,41 +375,78 @@ impl Stream {
     }
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        // Whoever names an exchange himself is not one of ours.
-        Headers::Request.remove(head::EXCHANGE.as_bytes());
+impl callbacks::Stream for Stream {
+    fn request_head(&mut self, follows: Follows) -> Action {
         self.head = Headers::Request.read().unwrap_or_default();
-        let now = host::now();
-        let admission = &mut self.admission;
-        let step = self
-            .head
-            .with(|head| admission.on(Input::Head { head, now }));
-        let step = match step {
-            Some(Step::AwaitBody) if end_of_stream => self.whole_body(Vec::new()),
+        let step = match self.say_head() {
+            Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
             step => step,
         };
-        self.perform(step)
+        let action = self.perform(step);
+        if let (Waits::Identity { whole }, Follows::Nothing) = (&mut self.waits, follows) {
+            *whole = Some(0);
+        }
+        action
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let step = if end_of_stream {
-            self.whole_body(Bytes::Request.read(size))
-        } else {
-            let bytes = u64::try_from(size).unwrap_or(u64::MAX);
-            self.admission.on(Input::BodyGrows { bytes })
+    fn request_body(&mut self, size: usize, follows: Follows) -> Action {
+        match &mut self.waits {
+            Waits::Outside => {}
+            Waits::Identity { whole } => {
+                if follows == Follows::Nothing {
+                    *whole = Some(size);
+                }
+                return Action::Pause;
+            }
+            Waits::Money => return Action::Pause,
+        }
+        let step = match follows {
+            Follows::Nothing => self.whole_body(Bytes::Request.read(size)),
+            Follows::More => {
+                let bytes = u64::try_from(size).unwrap_or(u64::MAX);
+                self.admission.on(Input::BodyGrows { bytes })
+            }
         };
         self.perform(step)
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+    fn request_trailers(&mut self) -> Action {
         let step = self.admission.on(Input::Trailers);
         self.perform(step)
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn told(&mut self, news: News) -> Then {
+        let action = match news {
+            News::Identity => {
+                let Waits::Identity { whole } = std::mem::take(&mut self.waits) else {
+                    return Then::Waits;
+                };
+                let step = match (self.say_head(), whole) {
+                    (Some(Step::AwaitBody), Some(0)) => self.whole_body(Vec::new()),
+                    (Some(Step::AwaitBody), Some(size)) => {
+                        self.whole_body(Bytes::Request.read(size))
+                    }
+                    (step, _) => step,
+                };
+                let action = self.perform(step);
+                if let Waits::Identity { whole: again } = &mut self.waits {
+                    *again = whole;
+                }
+                action
+            }
+            News::Money(outcome) => {
+                self.waits = Waits::Outside;
+                self.covered(outcome)
+            }
+            News::Opened(durable) => return self.opened(durable),
+        };
+        match action {
+            Action::Continue => Then::GoesOn,
+            Action::Pause => Then::Waits,
+        }
+    }
+
+    fn reply_head(&mut self, _follows: Follows) -> Action {
         if self.status != 0 {
             // Our own answer on its way out.
             return Action::Continue;
@@ -283,7 +467,7 @@ impl HttpContext for Stream {
             Ok(status) => {
                 self.status = status;
                 self.tell(&shared.exchange);
-                Action::Continue
+                self.hold_reply()
             }
             Err(answer) => {
                 self.detail = host::property("response\0code_details")
@@ -295,35 +479,16 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_log(&mut self) {
-        let now = host::now();
-        let config = Rc::clone(&self.settings.config);
-        let (line, samples) = match &self.meeting {
-            Some((_, handle)) => {
-                let Ok(shared) = handle.try_borrow() else {
-                    return;
-                };
-                let reply = match shared.exchange.progress.ending {
-                    Ending::Complete => Completeness::Whole,
-                    Ending::Failed | Ending::Open => Completeness::Unknown,
-                };
-                let ended = self.ended(now, reply);
-                let (record, samples) = record::of_forwarded(&shared.exchange, ended);
-                (record.line(), samples)
-            }
-            None => {
-                let reply = if self.status > 0 {
-                    Completeness::Whole
-                } else {
-                    Completeness::Unknown
-                };
-                let ended = self.ended(now, reply);
-                let (record, samples) = record::of_answered(&config, &self.admission.known, ended);
-                (record.line(), samples)
-            }
-        };
-        let _ = host::set_property("tollgate_record", line.as_bytes());
-        self.settings.counters.count(&config, &samples);
+    fn reply_body(&mut self, _size: usize, _follows: Follows) -> Action {
+        self.held()
+    }
+
+    fn reply_trailers(&mut self) -> Action {
+        self.held()
+    }
+
+    fn ended(&mut self) {
+        self.close();
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
         }
@@ -331,7 +496,7 @@ impl HttpContext for Stream {
 }
 
 impl Drop for Stream {
-    /// `on_log` closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting; a request that never got so far closes it here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);

@@ -1,8 +1,8 @@
 //! The border to Envoy: the only file that names host calls.
 //!
-//! The SDK's wrappers panic on statuses that real Envoy returns (a header map that is gone, a cluster
-//! that is unknown), and one panic kills the VM of a worker for everybody. Here every call says whether
-//! it worked, and what comes back is bytes, since headers need not be UTF-8.
+//! There is no SDK in between: its wrappers panic on statuses that real Envoy returns (a header map that is gone, a
+//! cluster that is unknown), and one panic kills the VM of a worker for everybody. Here every call says whether it
+//! worked, and what comes back is bytes, since headers need not be UTF-8.
 #![allow(
     unsafe_code,
     reason = "host calls pass pointers; everything else is safe"
@@ -10,14 +10,18 @@
 
 use std::ptr;
 
-use proxy_wasm::types::{BufferType, MapType, MetricType, StreamType};
+pub(crate) mod call;
+pub(crate) mod shared;
+
 use tollgate_core::head::Head;
+use tollgate_core::metrics::Kind;
 use tollgate_core::units::Timestamp;
 
 const OK: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(
         map: u32,
@@ -97,14 +101,14 @@ fn done(status: u32) -> Result<()> {
     if status == OK { Ok(()) } else { Err(Failed) }
 }
 
-/// Takes over what the host put into our memory through the SDK's allocator.
+/// Takes over what the host put into our memory.
 fn taken(status: u32, data: *mut u8, size: usize) -> Result<Vec<u8>> {
     done(status)?;
     if data.is_null() {
         return Ok(Vec::new());
     }
-    // SAFETY: the host allocated exactly `size` bytes by `proxy_on_memory_allocate`, which hands out the
-    // buffer of a `Vec<u8>` of that capacity, and filled all of them.
+    // SAFETY: the host allocated exactly `size` bytes by our `malloc`, which hands out a boxed
+    // slice of that length, and filled all of them.
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
@@ -117,11 +121,10 @@ pub(crate) enum Headers {
 
 impl Headers {
     fn id(self) -> u32 {
-        let map = match self {
-            Self::Request => MapType::HttpRequestHeaders,
-            Self::Reply => MapType::HttpResponseHeaders,
-        };
-        number(map)
+        match self {
+            Self::Request => 0,
+            Self::Reply => 2,
+        }
     }
 
     /// All of them in one call, still in the host's form.
@@ -177,34 +180,25 @@ pub(crate) struct RawHead(Vec<u8>);
 impl RawHead {
     /// What is cut short is left out.
     pub(crate) fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let read = |at: usize| -> Option<usize> {
-            let bytes = self.0.get(at..at.checked_add(4)?)?;
-            usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+        let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+        let Some((count, rest)) = self.0.split_first_chunk::<4>() else {
+            return Vec::new();
         };
-        let count = read(0).unwrap_or(0).min(self.0.len() / 8);
+        let count = number(count).unwrap_or(0).min(rest.len() / 8);
+        let (sizes, mut texts) = rest
+            .split_at_checked(count.saturating_mul(8))
+            .unwrap_or_default();
+        let mut text = |size: &[u8; 4]| {
+            let (text, rest) = texts.split_at_checked(number(size)?)?;
+            texts = rest.get(1..)?;
+            Some(text)
+        };
+        let (sizes, _) = sizes.as_chunks::<4>();
         let mut pairs = Vec::with_capacity(count);
-        let mut at = count.saturating_mul(8).saturating_add(4);
-        for index in 0..count {
-            let sizes = index.saturating_mul(8).saturating_add(4);
-            let Some(pair) =
-                read(sizes)
-                    .zip(read(sizes.saturating_add(4)))
-                    .and_then(|(name, value)| {
-                        let name_end = at.checked_add(name)?;
-                        let value_start = name_end.checked_add(1)?;
-                        let value_end = value_start.checked_add(value)?;
-                        let pair = (
-                            self.0.get(at..name_end)?,
-                            self.0.get(value_start..value_end)?,
-                        );
-                        at = value_end.checked_add(1)?;
-                        Some(pair)
-                    })
-            else {
-                break;
-            };
-            pairs.push(pair);
-        }
+        pairs.extend(sizes.chunks_exact(2).map_while(|sizes| match sizes {
+            [name, value] => Some((text(name)?, text(value)?)),
+            _ => None,
+        }));
         pairs
     }
 
@@ -223,11 +217,10 @@ pub(crate) enum Bytes {
 
 impl Bytes {
     fn id(self) -> u32 {
-        let buffer = match self {
-            Self::Request => BufferType::HttpRequestBody,
-            Self::Reply => BufferType::HttpResponseBody,
-        };
-        number(buffer)
+        match self {
+            Self::Request => 0,
+            Self::Reply => 1,
+        }
     }
 
     /// What there is of it in this callback.
@@ -235,12 +228,7 @@ impl Bytes {
         if size == 0 {
             return Vec::new();
         }
-        let (mut data, mut taken_size) = (ptr::null_mut(), 0);
-        // SAFETY: both pointers are valid for writing.
-        let status = unsafe {
-            proxy_get_buffer_bytes(self.id(), 0, size, &raw mut data, &raw mut taken_size)
-        };
-        taken(status, data, taken_size).unwrap_or_default()
+        read_buffer(self.id(), size)
     }
 
     /// Replaces all of it.
@@ -250,6 +238,36 @@ impl Bytes {
             proxy_set_buffer_bytes(self.id(), 0, usize::MAX, bytes.as_ptr(), bytes.len())
         })
     }
+}
+
+fn read_buffer(buffer: u32, max: usize) -> Vec<u8> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    // SAFETY: both pointers are valid for writing.
+    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, max, &raw mut data, &raw mut size) };
+    taken(status, data, size).unwrap_or_default()
+}
+
+/// What Envoy's configuration says to this plugin.
+pub(crate) fn configuration() -> Vec<u8> {
+    const PLUGIN_CONFIGURATION: u32 = 7;
+    read_buffer(PLUGIN_CONFIGURATION, usize::MAX)
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    Error,
+    Critical,
+}
+
+/// Writes to Envoy's own log, for operators.
+pub(crate) fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Error => 4,
+        Level::Critical => 5,
+    };
+    // SAFETY: the message is valid for reading.
+    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
 }
 
 /// A property of the request or of Envoy. Path elements are separated by zero bytes.
@@ -332,10 +350,11 @@ pub(crate) fn tick_every(millis: u32) {
 /// Breaks off the reply to this request: what the caller has got so far is all there is. Not for the request
 /// that is being worked on.
 pub(crate) fn break_off(context: u32) {
+    const REPLY: u32 = 1;
     // SAFETY: there are no pointers.
     let _ = unsafe {
         proxy_set_effective_context(context);
-        proxy_close_stream(number(StreamType::HttpResponse))
+        proxy_close_stream(REPLY)
     };
 }
 
@@ -348,14 +367,14 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Envoy's id for a series; the same name gives the same id.
-pub(crate) fn define(kind: tollgate_core::metrics::Kind, name: &str) -> Result<u32> {
+pub(crate) fn define(kind: Kind, name: &str) -> Result<u32> {
     let kind = match kind {
-        tollgate_core::metrics::Kind::Counter => MetricType::Counter,
-        tollgate_core::metrics::Kind::Histogram => MetricType::Histogram,
+        Kind::Counter => 0,
+        Kind::Histogram => 2,
     };
     let mut id = 0;
     // SAFETY: the name is valid for reading, the id for writing.
-    done(unsafe { proxy_define_metric(number(kind), name.as_ptr(), name.len(), &raw mut id) })?;
+    done(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
@@ -369,41 +388,4 @@ pub(crate) fn increment(id: u32, by: u64) {
 pub(crate) fn observe(id: u32, value: u64) {
     // SAFETY: there are no pointers.
     let _ = unsafe { proxy_record_metric(id, value) };
-}
-
-/// The host's number of an enumeration of the SDK.
-fn number(of: impl Numbered) -> u32 {
-    of.number()
-}
-
-trait Numbered {
-    fn number(self) -> u32;
-}
-
-impl Numbered for MapType {
-    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
-    fn number(self) -> u32 {
-        self as u32
-    }
-}
-
-impl Numbered for BufferType {
-    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
-    fn number(self) -> u32 {
-        self as u32
-    }
-}
-
-impl Numbered for StreamType {
-    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
-    fn number(self) -> u32 {
-        self as u32
-    }
-}
-
-impl Numbered for MetricType {
-    #[expect(clippy::as_conversions, reason = "a C enumeration has no other way")]
-    fn number(self) -> u32 {
-        self as u32
-    }
 }

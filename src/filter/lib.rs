@@ -1,84 +1,93 @@
 //! The proxy-wasm filter: a thin shell around tollgate-core. Callbacks become inputs of the core's
 //! machines, and their steps become host calls.
-#![allow(
-    missing_docs,
-    reason = "nothing here is for other crates; the SDK's macro makes one public function"
-)]
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use log::error;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, LogLevel};
-use tollgate_core::config::Plugin;
+use tollgate_core::config;
+
+use crate::callbacks::Stream;
+use crate::host::call::Context;
 
 mod attempt;
+mod bank;
+mod callbacks;
 mod counters;
 mod gateway;
 mod host;
+mod line;
 mod meeting;
+mod rows;
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { role: Role::Unconfigured }));
-}}
+/// How often streams are looked at for silence, and what waits is looked after.
+const TICK_MS: u32 = 50;
 
-/// How often streams are looked at for silence.
-const TICK_MS: u32 = 250;
-
-/// One plugin as Envoy configured it.
-struct Root {
-    role: Role,
-}
-
-enum Role {
+/// One plugin, as Envoy configured it.
+#[derive(Default)]
+enum Plugin {
+    #[default]
     Unconfigured,
     Gateway(Rc<gateway::Settings>),
-    Attempt(Rc<tollgate_core::config::Attempt>),
+    Attempt(Rc<config::Attempt>),
 }
 
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let bytes = self.get_plugin_configuration().unwrap_or_default();
-        match serde_json::from_slice::<Plugin>(&bytes) {
-            Ok(Plugin::Gateway(config)) => {
-                self.role = Role::Gateway(Rc::new(gateway::Settings::new(config)));
+impl Plugin {
+    /// Whether the configuration can be used.
+    fn configure(&mut self, context: Context, bytes: &[u8]) -> bool {
+        match serde_json::from_slice::<config::Plugin>(bytes) {
+            Ok(config::Plugin::Gateway(config)) => {
+                bank::configure(context, config.budget_service.clone());
+                *self = Self::Gateway(Rc::new(gateway::Settings::new(config)));
                 host::tick_every(TICK_MS);
                 true
             }
-            Ok(Plugin::Attempt(place)) => {
-                self.role = Role::Attempt(Rc::new(place));
+            Ok(config::Plugin::Attempt(place)) => {
+                *self = Self::Attempt(Rc::new(place));
                 true
             }
             Err(problem) => {
-                error!(
+                let message = format!(
                     "tollgate: the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
                 );
+                host::log(host::Level::Error, &message);
                 false
             }
         }
     }
 
-    fn on_tick(&mut self) {
-        for context in meeting::fallen_silent(host::now()) {
+    fn tick(&self) {
+        let now = host::now();
+        for context in meeting::fallen_silent(now) {
             host::break_off(context);
         }
+        bank::tick(now);
     }
 
-    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        match &self.role {
-            Role::Unconfigured => None,
-            Role::Gateway(settings) => {
-                let settings = Rc::clone(settings);
-                Some(Box::new(gateway::Stream::new(settings, context_id)))
-            }
-            Role::Attempt(place) => Some(Box::new(attempt::Stream::new(Rc::clone(place)))),
+    /// The budget service answered.
+    fn answered(&self, token: u32, message: &[u8]) {
+        if let Self::Gateway(settings) = self {
+            settings.answered(token, message);
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    /// The budget service did not answer.
+    fn call_failed(&self, token: u32) {
+        if let Self::Gateway(settings) = self {
+            settings.call_failed(token);
+        }
+    }
+
+    fn stream(&self, context: u32) -> Option<Rc<RefCell<dyn Stream>>> {
+        match self {
+            Self::Unconfigured => None,
+            Self::Gateway(settings) => {
+                let stream = gateway::Stream::new(Rc::clone(settings), context);
+                Some(Rc::new(RefCell::new(stream)))
+            }
+            Self::Attempt(place) => {
+                let stream = attempt::Stream::new(Rc::clone(place));
+                Some(Rc::new(RefCell::new(stream)))
+            }
+        }
     }
 }

@@ -71,7 +71,9 @@ fn everything() -> Checked {
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
             access_log: AccessLog::File(PathBuf::from("/dev/null")),
             upstreams: upstreams.map(upstream).to_vec(),
+            budget: None,
         },
+        tenants: Vec::new(),
     }
 }
 
@@ -82,6 +84,7 @@ fn provider(name: &str) -> Provider {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),
+        api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
     }
@@ -102,6 +105,7 @@ fn upstream((host, tls, credential): (&str, Option<Tls>, Option<Credential>)) ->
         tls,
         connect_timeout_ms: 2_500,
         credential,
+        signing: None,
         fake: None,
     }
 }

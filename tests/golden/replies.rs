@@ -1,10 +1,12 @@
 //! Every recorded reply, written for every client.
 
-use tollgate_core::dialect::event::Event;
-use tollgate_core::dialect::reply::Reply;
+use tollgate_core::dialect::event::{Event, Report};
+use tollgate_core::dialect::passage::{self, End, Passage, Seen};
 use tollgate_core::dialect::speak::{Asked, Fault, Provider, UsageWish};
 use tollgate_core::dialect::tables::{CLIENTS, provider};
 use tollgate_core::eventstream::crc32;
+use tollgate_core::units::Tokens;
+use tollgate_core::usage::Usage;
 
 use crate::{Section, walk};
 
@@ -43,60 +45,76 @@ fn streamed(provider: &dyn Provider, input: &str) -> String {
         "bedrock" | "anthropic_bedrock" => frames(input),
         _ => format!("{input}\n\n").into_bytes(),
     };
-    let mut events = Vec::new();
-    let mut writers: Vec<_> = CLIENTS
-        .iter()
-        .map(|client| (client.name(), client.stream(asked()), Vec::new()))
-        .collect();
-    let mut reader = provider.reader();
-    {
-        let mut sink = |event: Event<'_>| {
-            events.push(format!("{event:?}"));
-            for (_, writer, out) in &mut writers {
-                writer.write(&event, out);
-            }
-        };
-        reader.feed(&bytes, &mut sink);
-        reader.finish(&mut sink);
-    }
-    assert_eq!(cut_everywhere(provider, &bytes), events, "cut into bytes");
+    let events = events(provider, &[&bytes]);
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(self::events(provider, &single), events, "cut into bytes");
     let mut answer = format!("--- events\n{}\n", events.join("\n"));
-    for (name, mut writer, mut out) in writers {
-        writer.end(&CUT, &mut out);
+    for client in CLIENTS {
+        let mut passage = Passage::new(provider, *client, asked());
+        let mut out = Vec::new();
+        passage.feed(&bytes, &mut out, &mut ours);
+        passage.finish(&CUT, &mut out, &mut ours);
         let text = String::from_utf8(out).unwrap();
-        answer.push_str(&format!("--- {name}\n{}\n", text.trim_end()));
+        answer.push_str(&format!("--- {}\n{}\n", client.name(), text.trim_end()));
     }
     answer.push('\n');
     answer
 }
 
-fn cut_everywhere(provider: &dyn Provider, bytes: &[u8]) -> Vec<String> {
+/// Stands in where the provider gives no figures, or none that can be.
+fn ours(_: &Seen) -> Option<Report> {
+    let usage = Usage {
+        input: Tokens(7_000),
+        output: Tokens(3_000),
+        ..Usage::default()
+    };
+    Some(Report {
+        usage,
+        ..Report::default()
+    })
+}
+
+fn events(provider: &dyn Provider, pieces: &[&[u8]]) -> Vec<String> {
     let mut events = Vec::new();
     let mut reader = provider.reader();
-    let mut sink = |event: Event<'_>| events.push(format!("{event:?}"));
-    for byte in bytes {
-        reader.feed(std::slice::from_ref(byte), &mut sink);
+    let mut sink = |event: Event<'_>| events.push(line(&event));
+    for piece in pieces {
+        reader.feed(piece, &mut sink);
     }
     reader.finish(&mut sink);
     events
 }
 
-fn whole(provider: &dyn Provider, body: &[u8]) -> String {
-    let mut reply = Reply::default();
-    let mut events = Vec::new();
-    let read = provider.read(body, &mut |event| {
-        events.push(format!("{event:?}"));
-        reply.take(&event);
+/// Classes of which nothing was used are not worth reading.
+fn line(event: &Event<'_>) -> String {
+    let Event::Usage(Report { usage, suspect }) = event else {
+        return format!("{event:?}");
+    };
+    let classes: Vec<String> = usage
+        .classes()
+        .iter()
+        .filter(|(_, tokens)| tokens.0 > 0)
+        .map(|(name, tokens)| format!("{name}: {}", tokens.0))
+        .collect();
+    let doubt = suspect.map_or(String::new(), |suspect| {
+        format!(" suspect: {}", suspect.name())
     });
+    format!("Usage {{ {} }}{doubt}", classes.join(", "))
+}
+
+fn whole(provider: &dyn Provider, body: &[u8]) -> String {
+    let mut events = Vec::new();
+    let read = provider.read(body, &mut |event| events.push(line(&event)));
     if read.is_err() {
         return "--- unreadable\n\n".to_owned();
     }
     let mut answer = format!("--- events\n{}\n", events.join("\n"));
     for client in CLIENTS {
-        let body = match &reply.error {
-            Some(complaint) => client.error(complaint.class.status(), &Fault::from(complaint)),
-            None => client.whole(&asked(), &reply),
-        };
+        let told = passage::whole((provider, body), (*client, &asked()), &mut ours);
+        let (mut body, seen) = told.unwrap();
+        if let End::Failed(complaint) = &seen.end {
+            body = client.error(complaint.class.status(), &Fault::from(complaint));
+        }
         let body = String::from_utf8(body).unwrap();
         serde_json::from_str::<serde::de::IgnoredAny>(&body).unwrap();
         answer.push_str(&format!("--- {}\n{body}\n", client.name()));

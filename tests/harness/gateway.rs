@@ -25,6 +25,7 @@ pub struct Gateway {
     child: Option<Child>,
     listen: Reserved,
     admin: Reserved,
+    budget: [Reserved; 2],
     directory: TempDir,
 }
 
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) child: Child,
     pub(crate) listen: Reserved,
     pub(crate) admin: Reserved,
+    pub(crate) budget: [Reserved; 2],
     pub(crate) directory: TempDir,
 }
 
@@ -53,6 +55,7 @@ impl Gateway {
             child: Some(parts.child),
             listen: parts.listen,
             admin: parts.admin,
+            budget: parts.budget,
             directory: parts.directory,
         }
     }
@@ -109,6 +112,16 @@ impl Gateway {
     /// A connection with nothing in between.
     pub fn wire(&self) -> Wire {
         Wire::connect(self.listen.address())
+    }
+
+    /// Where the budget service is asked by filters, if the configuration has one at `{budget}`.
+    pub fn budget(&self) -> SocketAddr {
+        self.budget[0].address()
+    }
+
+    /// Where the budget service is asked by operators, if the configuration has it at `{budget-admin}`.
+    pub fn budget_admin(&self) -> SocketAddr {
+        self.budget[1].address()
     }
 
     /// What Envoy's admin interface answers.

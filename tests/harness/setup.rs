@@ -131,7 +131,14 @@ impl Setup {
         loop {
             tried += 1;
             let (listen, admin) = (Reserved::new(), Reserved::new());
-            self.write_config(&fakes, listen.address(), admin.address());
+            let budget = [Reserved::new(), Reserved::new()];
+            self.write_config(&fakes, |name| match name {
+                "listen" => Some(listen.address()),
+                "admin" => Some(admin.address()),
+                "budget" => Some(budget[0].address()),
+                "budget-admin" => Some(budget[1].address()),
+                _ => None,
+            });
             match self.launch() {
                 Outcome::Ready(child) => {
                     return Ok(Gateway::new(Parts {
@@ -139,6 +146,7 @@ impl Setup {
                         child,
                         listen,
                         admin,
+                        budget,
                         directory: self.directory,
                     }));
                 }
@@ -149,7 +157,7 @@ impl Setup {
     }
 
     fn start_fakes(&self) -> BTreeMap<String, Fake> {
-        let ours = ["listen", "admin", "log", "dir"];
+        let ours = ["listen", "admin", "budget", "budget-admin", "log", "dir"];
         let names = template::names(&self.template)
             .into_iter()
             .filter(|name| !ours.contains(name));
@@ -167,14 +175,18 @@ impl Setup {
             .collect()
     }
 
-    fn write_config(&self, fakes: &BTreeMap<String, Fake>, listen: SocketAddr, admin: SocketAddr) {
+    fn write_config(
+        &self,
+        fakes: &BTreeMap<String, Fake>,
+        own: impl Fn(&str) -> Option<SocketAddr>,
+    ) {
         let directory = self.directory();
         let config = template::fill(&self.template, |name| match name {
-            "listen" => listen.to_string(),
-            "admin" => admin.to_string(),
             "log" => access_log(directory).display().to_string(),
             "dir" => directory.display().to_string(),
-            fake => fakes[fake].address().to_string(),
+            place => own(place)
+                .unwrap_or_else(|| fakes[place].address())
+                .to_string(),
         });
         fs::write(directory.join("gateway.yaml"), config).unwrap();
     }

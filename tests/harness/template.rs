@@ -1,6 +1,6 @@
 //! A `gateway.yaml` with places to fill in.
 //!
-//! `{listen}` and `{admin}` are free addresses, `{log}` is the file for the access log, `{dir}` a folder of the test's
+//! `{listen}`, `{admin}`, `{budget}` and `{budget-admin}` are free addresses, `{log}` is the file for the access log, `{dir}` a folder of the test's
 //! own, `{key NAME}` the hash of the key that clients send by `.key("NAME")`; and any other name in braces, such as
 //! `{alpha}`, is the address of a fake provider that is started under that name. Braces with anything else in them,
 //! such as `{provider: alpha}`, are left alone.

@@ -5,7 +5,7 @@ use tollgate_core::money::holder::{
 };
 use tollgate_core::money::ids::{AccountKey, LeaseId, Millis, ScopeId};
 use tollgate_core::money::ledger::Lease;
-use tollgate_core::money::message::{Detail, Grant, Return, Usage};
+use tollgate_core::money::message::{Grant, Return, Usage};
 use tollgate_core::units::NanoUsd;
 
 use crate::oracle::{Oracle, trace};
@@ -251,11 +251,8 @@ impl Operation {
                 let usage = Usage {
                     closes: running.opened,
                     charges: finished.charges,
-                    detail: Detail {
-                        trace: trace(running.request.id),
-                        cost: NanoUsd(running.request.cost),
-                        ..Detail::default()
-                    },
+                    cost: NanoUsd(running.request.cost),
+                    record: trace(running.request.id).to_vec(),
                     ..Usage::default()
                 };
                 proxy.ended(self.worker, running.request.id, usage);

@@ -104,7 +104,7 @@ impl Oracle {
             match alert {
                 Alert::Presumed { .. } => self.seen.presumed += 1,
                 Alert::Overrun { .. } => self.seen.overruns += 1,
-                Alert::Passed { .. } => {}
+                Alert::Passed { .. } | Alert::Uncovered { .. } => {}
             }
         }
         for (name, id) in &changes.current {
@@ -115,11 +115,11 @@ impl Oracle {
         }
         self.seen.records += u64::try_from(changes.records.len()).unwrap();
         for record in &changes.records {
-            let request = number(&record.usage.detail.trace);
+            let request = number(&record.usage.record);
             if !self.records.insert(request) {
                 self.blame(format!("request {request} was recorded twice"));
             }
-            let cost = record.usage.detail.cost.0;
+            let cost = record.usage.cost.0;
             let mut paid: BTreeMap<ScopeId, u64> = BTreeMap::new();
             for charge in &record.usage.charges {
                 let scope = changes.leases[&charge.lease].scope;
@@ -220,8 +220,8 @@ impl Oracle {
     }
 }
 
-/// Requests are numbered in their trace ids.
-pub(crate) fn number(trace: &[u8; 16]) -> u64 {
+/// Requests are numbered in their trace ids, which are all there is of their records.
+pub(crate) fn number(trace: &[u8]) -> u64 {
     u64::from_le_bytes(trace[..8].try_into().unwrap())
 }
 

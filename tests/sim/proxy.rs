@@ -297,7 +297,7 @@ impl Proxy {
 
     pub(crate) fn arrived(&mut self, worker: usize, arrival: Arrival, oracle: &mut Oracle) {
         for usage in &arrival.answered.usage {
-            oracle.acknowledged(number(&usage.detail.trace));
+            oracle.acknowledged(number(&usage.record));
         }
         for grant in arrival.grants {
             self.books.entry(grant.lease).or_default().received += grant.nanos.0;

@@ -14,8 +14,8 @@ const CONFIGURATION: &str = r#"{
     {"name": "beta", "dialect": "openai", "cluster": "tollgate-beta", "authority": "beta.example", "path": "/v1",
      "first_token_timeout_ms": 5000, "reply_timeout_ms": 600000}],
   "models": [{"name": "small", "targets": [
-    {"provider": 0, "model": "alpha-small", "price": {"input": 150000000, "output": 600000000}},
-    {"provider": 1, "model": "beta-small", "price": {"input": 150000000, "output": 600000000}}]}],
+    {"provider": 0, "model": "alpha-small", "price": {"rates": {"input": 150000000, "output": 600000000}}},
+    {"provider": 1, "model": "beta-small", "price": {"rates": {"input": 150000000, "output": 600000000}}}]}],
   "keys": [{"sha256": "KEY", "name": "team-a", "team": "a"}],
   "telemetry": {"label_values_max": 1000, "response_headers": true}
 }"#;
@@ -187,6 +187,11 @@ fn memory_does_not_grow_with_requests() {
 fn the_filter_is_not_heavy() {
     let path = std::env::var("TOLLGATE_WASM")
         .expect("TOLLGATE_WASM names the filter; `make test` sets it");
-    let bytes = std::fs::metadata(path).expect("the filter").len();
+    let bytes = std::fs::metadata(&path).expect("the filter").len();
     assert!(bytes <= 4_000_000, "{bytes} bytes");
+    let packed = std::process::Command::new("gzip")
+        .args(["-9", "-c", &path])
+        .output();
+    let packed = packed.expect("gzip").stdout.len();
+    assert!(packed > 0 && packed <= 2_500_000, "{packed} bytes by gzip");
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use wasmi::{Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, TypedFunc, Val};
+use wasmi::{
+    Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, Store, TypedFunc, Val,
+};
 
 /// Header maps and bodies by their numbers in the ABI.
 const REQUEST: u32 = 0;
@@ -29,6 +31,8 @@ pub(crate) struct World {
     pub(crate) calls: BTreeMap<&'static str, u32>,
     /// Those among them for which the host had to put bytes into the filter's memory.
     pub(crate) returning_bytes: u32,
+    /// Instructions of the filter since the last look, more or less: what the interpreter charges for them.
+    pub(crate) work: u64,
 }
 
 /// The filter in its host.
@@ -309,13 +313,16 @@ fn link(linker: &mut Linker<World>) -> Result<(), wasmi::Error> {
 }
 
 impl Host {
-    /// Loads the filter. What the SDK imports and we never use is there, and traps.
+    /// Loads the filter. What it imports and this host does not know is there, and traps.
     pub(crate) fn load(wasm: &[u8]) -> Self {
-        let engine = Engine::default();
+        let mut config = Config::default();
+        config.consume_fuel(true);
+        let engine = Engine::new(&config);
         let module = Module::new(&engine, wasm).expect("a module");
         let mut linker = Linker::new(&engine);
         link(&mut linker).expect("host calls");
         let mut store = Store::new(&engine, World::default());
+        store.set_fuel(u64::MAX).expect("fuel is counted");
         for import in module.imports() {
             if let Some(kind) = import.ty().func() {
                 let name = import.name().to_owned();
@@ -349,9 +356,13 @@ impl Host {
             .instance
             .get_typed_func::<P, R>(&self.store, name)
             .expect(name);
-        function
+        let before = self.store.get_fuel().expect("fuel is counted");
+        let result = function
             .call(&mut self.store, parameters)
-            .unwrap_or_else(|trap| panic!("{name}: {trap}"))
+            .unwrap_or_else(|trap| panic!("{name}: {trap}"));
+        let spent = before.saturating_sub(self.store.get_fuel().expect("fuel is counted"));
+        self.world().work += spent;
+        result
     }
 
     /// A plugin of this configuration under this number.
@@ -392,7 +403,6 @@ impl Host {
         if logs {
             self.call::<i32, ()>("proxy_on_log", context);
         }
-        let _: i32 = self.call("proxy_on_done", context);
         self.call::<i32, ()>("proxy_on_delete", context);
     }
 

@@ -2,10 +2,17 @@
 
 use tollgate_core::config::deploy::Problem;
 
+pub mod accounts;
+pub mod budget_service;
+pub mod budgets;
 pub mod check;
 pub mod fake;
+pub mod keys;
 pub mod prices;
 pub mod render;
+pub mod spend;
+pub mod switch;
+pub mod tenants;
 pub mod up;
 
 /// Problems that have no line in a file, as text.

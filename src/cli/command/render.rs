@@ -37,6 +37,9 @@ pub struct Args {
     /// Where DIR stands at run time, if not where it is now.
     #[arg(long, value_name = "PATH")]
     pub base: Option<PathBuf>,
+    /// Stay, and write each provider's key again when the file behind it changes.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// Writes the files.
@@ -51,9 +54,18 @@ pub fn run(args: &Args) -> Result<(), String> {
             None => absolute(&args.output)?,
         },
     };
-    let files = render::render(&checked, &options, &|name| std::env::var(name).ok())
+    let environment = |name: &str| std::env::var(name).ok();
+    let files = render::render(&checked, &options, &environment)
         .map_err(|problems| command::told(&problems))?;
-    render::write(&files, &args.output).map_err(|error| error.to_string())
+    render::write(&files, &args.output).map_err(|error| error.to_string())?;
+    if args.watch {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| format!("cannot wait: {error}"))?;
+        runtime.block_on(render::watch(&checked, &args.output, &environment));
+    }
+    Ok(())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, String> {

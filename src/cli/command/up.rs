@@ -30,6 +30,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let program = std::env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
     let options = up::Options {
+        config: args.config.clone(),
         data: args.data.clone(),
         envoy: args.envoy.clone(),
         wasm: args.wasm.clone(),

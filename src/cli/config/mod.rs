@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tollgate_core::catalogue::{Catalogue, Malformed};
-use tollgate_core::config::check::{Known, check_tree};
+use tollgate_core::config::check::{Beside, check_tree};
 use tollgate_core::config::deploy::{Checked, Secret};
 use tollgate_core::config::problem::{Problem, report};
 use tollgate_core::units::Timestamp;
@@ -100,7 +100,7 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
 /// Checks the text of a file.
 pub fn check_text(text: &str, lookup: Lookup<'_>) -> Result<Checked, Vec<Problem>> {
     let mut root = yaml::read(text).map_err(|problem| vec![problem])?;
-    let known = Known {
+    let known = Beside {
         catalogue: catalogue().map_err(|malformed| vec![malformed])?,
         now: now(),
     };

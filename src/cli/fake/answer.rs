@@ -17,6 +17,8 @@ pub(crate) struct Answer {
 pub(crate) enum Flow {
     Whole,
     Events,
+    /// Events in Amazon's binary frames: they have no lines, and nothing stands between them.
+    Frames,
 }
 
 /// A body with the places at which it may be taken apart.

@@ -15,6 +15,9 @@
 //! | `/anthropic/v1/messages`, `/v1/messages`, and `count_tokens` below | Anthropic |
 //! | `/gemini/v1beta/models/...`, `/v1beta/models/...`, `/gemini/.../publishers/google/models/...` | Gemini |
 //! | `/cohere/v2/chat`, `/v2/chat` | Cohere |
+//! | `/bedrock/model/...`, `/model/...` | Bedrock: Converse, and Anthropic's models; signatures are checked |
+//! | `/gemini_vertex/.../publishers/google/...`, `/anthropic_vertex/.../publishers/anthropic/...` | Vertex |
+//! | `/azure/openai/deployments/...`, `/openai/deployments/...` | Azure |
 //!
 //! What a reply can be made to do is in [`Reply`]; clients ask for it in the header `x-fake-fault`.
 

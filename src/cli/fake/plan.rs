@@ -120,7 +120,7 @@ fn finale_of(how: How) -> Option<Finale> {
 fn framing(answer: &Answer, reply: &Reply, client: Client) -> Framing {
     let usual = match answer.flow {
         Flow::Whole => Framing::ContentLength,
-        Flow::Events => Framing::Chunked,
+        Flow::Events | Flow::Frames => Framing::Chunked,
     };
     match reply.framing.unwrap_or(usual) {
         Framing::Chunked if client.version == Version::Http10 => Framing::UntilClose,
@@ -137,8 +137,8 @@ fn said(answer: Answer, reply: &Reply) -> Pieces {
         (How::Cut | How::Reset | How::Stall, _) => answer.pieces,
         (How::End, flow) => shortened(answer.pieces, flow, breaks.at),
         (How::Error, Flow::Whole) => Pieces::whole(answer.error, 0),
-        (How::Error, Flow::Events) => {
-            let mut pieces = shortened(answer.pieces, Flow::Events, breaks.at);
+        (How::Error, flow @ (Flow::Events | Flow::Frames)) => {
+            let mut pieces = shortened(answer.pieces, flow, breaks.at);
             pieces.bytes.extend_from_slice(&answer.error);
             pieces.mark(Stage::Closing, 0);
             pieces
@@ -201,7 +201,7 @@ fn beginning(pieces: &Pieces, limit: u64) -> Pieces {
 /// Line ends, comments and compression.
 fn coded(pieces: Pieces, flow: Flow, reply: &Reply) -> Pieces {
     let plain = match flow {
-        Flow::Whole => pieces,
+        Flow::Whole | Flow::Frames => pieces,
         Flow::Events => with_lines(with_comments(pieces, reply.between), reply.lines),
     };
     match reply.encoding {

@@ -155,7 +155,7 @@ impl Pace {
         let first_token =
             Duration::from_millis(reply.first_token_ms.unwrap_or(settings.first_token_ms));
         let token = Duration::from_millis(reply.pace_ms.unwrap_or(settings.pace_ms));
-        if answer.flow == Flow::Events || answer.status != 200 {
+        if answer.flow != Flow::Whole || answer.status != 200 {
             return Self {
                 head,
                 first_token,

@@ -1,10 +1,12 @@
 //! How Envoy reaches each provider.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use tollgate_core::config::deploy::{Checked, Credential, Tls, Upstream};
+use tollgate_core::config::deploy::{Checked, Credential, Signing, Tls, Upstream};
 use tollgate_core::config::{Attempt, Plugin, Provider};
 
+use super::budget;
 use super::listener::{HOP, held_bytes};
 use super::yaml::{items, path, seconds, text};
 use super::{Mode, Options, plugin, secrets};
@@ -40,6 +42,7 @@ pub(super) fn clusters(checked: &Checked, options: &Options) -> Vec<String> {
         Mode::Matcher => {}
         Mode::Hop => clusters.push(hop(checked)),
     }
+    clusters.extend(budget::cluster(checked));
     clusters
 }
 
@@ -137,7 +140,7 @@ load_assignment:
 }
 
 /// A name may have many addresses, of both families: try them as browsers do.
-fn discovery(host: &str) -> &'static str {
+pub(super) fn discovery(host: &str) -> &'static str {
     if address(host).is_some() {
         "type: STATIC"
     } else {
@@ -150,14 +153,14 @@ fn address(host: &str) -> Option<IpAddr> {
 }
 
 /// Without the brackets that an IPv6 address wears in a URL.
-fn host(host: &str) -> &str {
+pub(super) fn host(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)
 }
 
 /// Envoy's defaults (3 retries at once, 1024 requests) would refuse what the filter has admitted.
-const CIRCUIT_BREAKERS: &str = r#"circuit_breakers:
+pub(super) const CIRCUIT_BREAKERS: &str = r#"circuit_breakers:
   thresholds:
   - max_connections: 100000
     max_pending_requests: 100000
@@ -206,6 +209,9 @@ fn filters(options: &Options, provider: &Provider, upstream: &Upstream) -> Vec<S
     if let Some(credential) = &upstream.credential {
         filters.push(injector(options, provider, credential));
     }
+    if let Some(signing) = &upstream.signing {
+        filters.push(signer(signing));
+    }
     filters.push(CODEC.to_owned());
     filters
 }
@@ -237,6 +243,48 @@ typed_config:
         name = text(secrets::name(&provider.name)),
         file = path(&file),
     )
+}
+
+/// Signs what has become of the request, body included: it stands behind the attempt role.
+fn signer(signing: &Signing) -> String {
+    let mut filter = format!(
+        r#"name: envoy.filters.http.aws_request_signing
+typed_config:
+  "@type": type.googleapis.com/envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning
+  service_name: {service}
+  region: {region}
+  # Envoy, or what stands between, may still change these; the others are ours.
+  match_excluded_headers:
+  - prefix: x-envoy
+  - prefix: x-forwarded
+  - exact: x-request-id
+  - exact: traceparent
+  - exact: tracestate"#,
+        service = signing.service,
+        region = text(&signing.region),
+    );
+    let Some(file) = &signing.credentials_file else {
+        return filter;
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new("/"));
+    let profile = signing.profile.as_ref();
+    let profile = profile.map(|name| format!("\n      profile: {}", text(name)));
+    filter.push_str(&format!(
+        r#"
+  credential_provider:
+    # This file and nothing else.
+    custom_credential_provider_chain: true
+    credentials_file_provider:
+      credentials_data_source:
+        filename: {file}
+        # Read again when something is moved into its folder.
+        watched_directory:
+          path: {folder}{profile}"#,
+        file = path(file),
+        folder = path(folder),
+        profile = profile.unwrap_or_default(),
+    ));
+    filter
 }
 
 fn hop(checked: &Checked) -> String {

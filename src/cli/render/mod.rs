@@ -9,6 +9,7 @@ use tollgate_core::config::deploy::{Checked, Problem};
 use tollgate_core::config::{Attempt, Plugin};
 
 mod bootstrap;
+mod budget;
 mod clusters;
 mod errors;
 mod listener;
@@ -16,11 +17,13 @@ mod plugin;
 mod routes;
 mod secrets;
 mod version;
+mod watch;
 mod yaml;
 
 pub use bootstrap::bootstrap;
 pub use secrets::Environment;
 pub use version::{EnvoyVersion, Mode, supported_range};
+pub use watch::watch;
 
 /// Where things stand when Envoy reads them.
 #[derive(Clone, Debug)]

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use tollgate_core::config::deploy::{AccessLog, Credential, Deployment, Secret, Tls, Upstream};
+use tollgate_core::config::deploy::{
+    AccessLog, Credential, Deployment, Secret, Signing, Tls, Upstream,
+};
 use tollgate_core::config::{Dialect, Gateway, Model, Provider, Target};
 
 use super::*;
@@ -15,6 +17,7 @@ fn example() -> Checked {
         cluster: format!("tollgate-{name}"),
         authority: format!("{name}.test"),
         path: "/v1".to_owned(),
+        api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
     };
@@ -52,10 +55,13 @@ fn example() -> Checked {
                     tls: None,
                     connect_timeout_ms: 1_000,
                     credential: None,
+                    signing: None,
                     fake: None,
                 },
             ],
+            budget: None,
         },
+        tenants: Vec::new(),
     }
 }
 
@@ -73,6 +79,7 @@ fn hosted(host: &str, header: &str, prefix: &str, secret: Secret) -> Upstream {
             prefix: prefix.to_owned(),
             secret,
         }),
+        signing: None,
         fake: None,
     }
 }
@@ -361,4 +368,39 @@ fn files_are_replaced_and_secrets_are_for_their_owner_alone() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn signed_requests_are_signed_last_and_with_what_the_file_says() {
+    let mut checked = example();
+    checked.deployment.upstreams[0].credential = None;
+    checked.deployment.upstreams[0].signing = Some(Signing {
+        service: "bedrock",
+        region: "us-east-1".to_owned(),
+        credentials_file: Some(PathBuf::from("/etc/aws/credentials")),
+        profile: Some("prod".to_owned()),
+    });
+    for version in ["1.36.4", "1.40.0"] {
+        let options = Options {
+            version: version.parse().unwrap(),
+            ..Options::default()
+        };
+        let text = bootstrap(&checked, &options);
+        let signer = text.find("envoy.filters.http.aws_request_signing").unwrap();
+        let (before, after) = text.split_at(signer);
+        let (filter, _) = after.split_once("upstream_codec").unwrap();
+        for field in [
+            "service_name: bedrock",
+            "region: \"us-east-1\"",
+            "filename: \"/etc/aws/credentials\"",
+            "path: \"/etc/aws\"",
+            "profile: \"prod\"",
+            "custom_credential_provider_chain: true",
+        ] {
+            assert!(filter.contains(field), "{version}: {field}\n{filter}");
+        }
+        // Behind the filter, which stands in the cluster from 1.39 on.
+        let cluster = before.rsplit_once("name: \"tollgate-alpha\"").unwrap().1;
+        assert_eq!(cluster.contains("tollgate_attempt"), version == "1.40.0");
+    }
 }

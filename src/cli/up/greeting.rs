@@ -92,9 +92,6 @@ mod tests {
                 keys: vec![Key {
                     sha256: sha256(key),
                     name: "demo".to_owned(),
-                    org: String::new(),
-                    team: String::new(),
-                    user: String::new(),
                     models: Some(vec!["small".to_owned()]),
                     ..Key::default()
                 }],
@@ -105,7 +102,9 @@ mod tests {
                 admin: "127.0.0.1:9901".parse().unwrap(),
                 access_log: AccessLog::Off,
                 upstreams: Vec::new(),
+                budget: None,
             },
+            tenants: Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `tollgate up`: the fakes, the rendered files and Envoy, from one command until Ctrl-C.
+//! `tollgate up`: the fakes, the rendered files, the budget service and Envoy, from one command until Ctrl-C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,16 @@ use crate::fake::{Fake, Settings};
 use crate::render::{self, Environment};
 
 mod address;
+mod budget;
+mod child;
 mod envoy;
 mod greeting;
 mod ports;
 mod tools;
 
-pub use envoy::exec_with_parent;
+pub use child::exec_with_parent;
 
-use envoy::Envoy;
+use child::Child;
 use tools::Tools;
 
 /// How long Envoy may take until the gateway answers.
@@ -28,6 +30,8 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// What the caller wants other than the defaults.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The configuration, for the budget service to read.
+    pub config: PathBuf,
     /// Where rendered files and logs go.
     pub data: PathBuf,
     /// This Envoy and no other.
@@ -52,21 +56,52 @@ pub async fn up(
     let tools = Tools::find(options, environment).await?;
     let directory = prepare(checked, options, &tools, environment)?;
     let _fakes = start_fakes(checked)?;
-    let mut envoy = Envoy::start(&tools.envoy, &directory, options)?;
+    let mut budget = tokio::select! {
+        () = told_to_stop.come() => return Ok(()),
+        budget = start_budget(checked, &directory, options) => budget?,
+    };
+    let mut envoy = envoy::start(&tools.envoy, &directory, options)?;
 
     let outcome = tokio::select! {
         () = told_to_stop.come() => Ok(()),
+        ended = ended(&mut budget) => Err(ended),
         outcome = serve(checked, environment, &mut envoy) => outcome,
+        () = render::watch(checked, &directory, environment) => Ok(()),
     };
     envoy.stop().await;
+    // Last, because the filter reports to it until Envoy is gone.
+    if let Some(budget) = &mut budget {
+        budget.stop().await;
+    }
     outcome
+}
+
+/// Starts the budget service, if the configuration wants one here.
+async fn start_budget(
+    checked: &Checked,
+    directory: &Path,
+    options: &Options,
+) -> Result<Option<Child>, String> {
+    let place = checked.deployment.budget.as_ref();
+    match place.and_then(|place| place.local.as_ref()) {
+        Some(local) => budget::start(local, directory, options).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Returns when it has ended; never, if there is none.
+async fn ended(child: &mut Option<Child>) -> String {
+    match child {
+        Some(child) => child.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the gateway, says so, and stays until Envoy ends.
 async fn serve(
     checked: &Checked,
     environment: Environment<'_>,
-    envoy: &mut Envoy,
+    envoy: &mut Child,
 ) -> Result<(), String> {
     let (listen, admin) = (checked.deployment.listen, checked.deployment.admin);
     tokio::select! {
@@ -133,13 +168,14 @@ fn start_fakes(checked: &Checked) -> Result<Vec<Fake>, String> {
 }
 
 /// Ctrl-C, or the polite way to end a process.
-struct Stop {
+pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stop {
-    fn listen() -> Result<Self, String> {
+    /// From now on they are heard.
+    pub fn listen() -> Result<Self, String> {
         let on = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
@@ -147,15 +183,11 @@ impl Stop {
         })
     }
 
-    async fn come(&mut self) {
+    /// Returns when the first of them has come.
+    pub async fn come(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-/// Where Envoy's log goes.
-fn log_file(directory: &Path) -> PathBuf {
-    directory.join("envoy.log")
 }

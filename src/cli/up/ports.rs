@@ -35,6 +35,14 @@ fn addresses(checked: &Checked) -> Vec<(String, SocketAddr)> {
         ("listen.address".to_owned(), deployment.listen),
         ("admin.address".to_owned(), deployment.admin),
     ];
+    if let Some(local) = deployment
+        .budget
+        .as_ref()
+        .and_then(|budget| budget.local.as_ref())
+    {
+        addresses.push(("budget_service.listen".to_owned(), local.listen));
+        addresses.push(("budget_service.admin".to_owned(), local.admin));
+    }
     let providers = checked.gateway.providers.iter();
     for (provider, upstream) in providers.zip(&deployment.upstreams) {
         if let Some(fake) = upstream.fake {

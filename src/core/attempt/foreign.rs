@@ -2,8 +2,8 @@
 //! their events are counted.
 
 use crate::dialect::event::{Event, Report};
-use crate::dialect::passage::{self, End, Passage, Seen};
-use crate::dialect::speak::{Fault, Provider};
+use crate::dialect::passage::{self, End, Heard, Passage, Seen};
+use crate::dialect::speak::{Fault, Provider, Unreadable};
 use crate::handoff::{Ending, Exchange, Failure, Progress};
 use crate::refusal::Refusal;
 use crate::sse::{Output, Splitter, Verdict};
@@ -53,36 +53,28 @@ pub(super) fn prove_events(provider: &dyn Provider, bytes: &[u8], follows: Follo
     }
 }
 
-/// A reply in one piece is read when it is whole.
-pub(super) fn prove_whole(provider: &dyn Provider, bytes: &[u8], follows: Follows) -> Proof {
+/// A reply in one piece is read when it is whole, and once.
+pub(super) fn read_whole(
+    provider: &dyn Provider,
+    bytes: &[u8],
+    follows: Follows,
+) -> (Proof, Option<Heard>) {
     if follows == Follows::More {
-        return Proof::Open;
+        return (Proof::Open, None);
     }
-    let mut proof = Proof::Good;
-    let read = provider.read(bytes, &mut |event| {
-        if matches!(event, Event::Error(_)) {
-            proof = Proof::Failed(Failure::ErrorInReply);
-        }
-    });
-    read.map_or(Proof::Failed(Failure::Unreadable), |()| proof)
+    match Heard::read(provider, bytes) {
+        Ok(heard) if heard.failed() => (Proof::Failed(Failure::ErrorInReply), None),
+        Ok(heard) => (Proof::Good, Some(heard)),
+        Err(Unreadable) => (Proof::Failed(Failure::Unreadable), None),
+    }
 }
 
 /// A reply in one piece, for the caller.
-pub(super) fn pass_whole(exchange: &mut Exchange, bytes: &[u8], passing: Passing) -> Output {
-    let Some((_, _, provider)) = exchange.last() else {
-        return Output::Same;
-    };
-    let dialect = provider.dialect.provider();
+pub(super) fn pass_whole(exchange: &mut Exchange, heard: Heard, passing: Passing) -> Output {
     let prompt = exchange.prompt.tokens;
     let asked = exchange.asked();
-    let told = passage::whole(
-        (dialect, bytes),
-        (exchange.endpoint.client, &asked),
-        &mut |seen| Some(ours(prompt, seen)),
-    );
-    let Ok((body, seen)) = told else {
-        return Output::Same;
-    };
+    let client = (exchange.endpoint.client, &asked);
+    let (body, seen) = heard.answer(client, &mut |seen| Some(ours(prompt, seen)));
     note(&mut exchange.progress, &seen);
     exchange.progress.ending = Ending::Complete;
     match passing {
@@ -175,10 +167,9 @@ fn ours(prompt: Tokens, seen: &Seen) -> Report {
 fn note(progress: &mut Progress, seen: &Seen) {
     progress.content_events = seen.content_events;
     progress.text_bytes = seen.text_bytes;
-    if seen.counted == passage::Counted::ByProvider
-        && let Some(report) = &seen.report
-    {
-        progress.report(report);
+    progress.suspect = seen.suspect;
+    if seen.counted == passage::Counted::ByProvider {
+        progress.usage = seen.report.map(|report| report.usage);
     }
     progress.ending = match seen.end {
         End::Open => Ending::Open,

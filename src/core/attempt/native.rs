@@ -10,18 +10,23 @@ use crate::sse::{self, Splitter, Verdict};
 use super::{Follows, Proof};
 
 /// The fields of a whole reply that are read while it passes.
-pub(super) const REPLY_FIELDS: &[&str] =
-    &["error", "usage", "choices", "data", "output", "results"];
+const REPLY_FIELDS: &[&str] = &["error", "usage", "choices", "data", "output", "results"];
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
     splitter: Splitter,
 }
 
+/// What is read of a whole reply, as far as it has come.
+pub(super) fn tapped(bytes: &[u8]) -> Tap {
+    let mut tap = Tap::new(REPLY_FIELDS);
+    tap.feed(bytes);
+    tap
+}
+
 /// An error body that the caller's SDK can read; anything else (a page, a stack trace) stays here.
 pub(super) fn own_words(body: &[u8]) -> Vec<u8> {
-    let mut tap = Tap::new(REPLY_FIELDS);
-    tap.feed(body);
+    let tap = tapped(body);
     let said = tap.value("error").and_then(openai::complaint);
     let valid = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     match said {
@@ -49,9 +54,7 @@ pub(super) fn prove_events(bytes: &[u8], follows: Follows) -> Proof {
     }
 }
 
-pub(super) fn prove_whole(bytes: &[u8], follows: Follows) -> Proof {
-    let mut tap = Tap::new(REPLY_FIELDS);
-    tap.feed(bytes);
+pub(super) fn prove_whole(tap: &Tap, bytes: &[u8], follows: Follows) -> Proof {
     let error = tap
         .value("error")
         .is_some_and(|value| value.trim_ascii() != b"null");

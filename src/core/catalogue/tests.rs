@@ -1,4 +1,4 @@
-//! The file that is shipped, and files that are not understood.
+//! The catalogue that is shipped, and readings of ones that are not.
 
 use super::*;
 use crate::money::window::start_of_day;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Gateway;
+use crate::tenancy::Entity;
 
 pub use super::problem::Problem;
 
@@ -15,6 +16,8 @@ pub struct Checked {
     pub gateway: Gateway,
     /// Everything around it.
     pub deployment: Deployment,
+    /// Who may call and who pays, for the budget service. What follows from it for each key is in [`Gateway::keys`].
+    pub tenants: Vec<Entity>,
 }
 
 /// Where things listen, where providers are, where secrets come from.
@@ -28,6 +31,32 @@ pub struct Deployment {
     pub access_log: AccessLog,
     /// One for each of [`Gateway::providers`], in the same order.
     pub upstreams: Vec<Upstream>,
+    /// Where keys and money are kept; none where the file has no `budget_service`.
+    pub budget: Option<BudgetPlace>,
+}
+
+/// How Envoy reaches the budget service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetPlace {
+    /// A name to resolve, or an address.
+    pub host: String,
+    /// Of the host.
+    pub port: u16,
+    /// Sent as `:authority`.
+    pub authority: String,
+    /// Set where `tollgate up` starts it.
+    pub local: Option<LocalBudget>,
+}
+
+/// A budget service that is started here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalBudget {
+    /// Where filters ask, over gRPC.
+    pub listen: SocketAddr,
+    /// Where operators ask, over HTTP.
+    pub admin: SocketAddr,
+    /// `sqlite` (in the data directory), `sqlite:PATH`, `postgres://...` or `memory`.
+    pub store: String,
 }
 
 /// Where the line per request goes.
@@ -54,6 +83,8 @@ pub struct Upstream {
     pub connect_timeout_ms: u64,
     /// What authorises us there; none for a server that asks for nothing.
     pub credential: Option<Credential>,
+    /// Who signs our requests, where they carry no key.
+    pub signing: Option<Signing>,
     /// Set where `tollgate up` itself plays this provider, at this address.
     pub fake: Option<SocketAddr>,
 }
@@ -76,6 +107,20 @@ pub struct Credential {
     pub prefix: String,
     /// Where the key is read from when the configuration is rendered.
     pub secret: Secret,
+}
+
+/// Requests that are signed as Amazon wants it. Envoy signs; the filter never holds what it signs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signing {
+    /// What is asked: `bedrock`.
+    pub service: &'static str,
+    /// Where it is asked: `eu-central-1`.
+    pub region: String,
+    /// Where the credentials stand in the form of `~/.aws/credentials`, when Envoy runs. Without one it looks in its
+    /// environment and asks the machine it runs on.
+    pub credentials_file: Option<PathBuf>,
+    /// Which of the credentials in that file; `default` where nothing is written.
+    pub profile: Option<String>,
 }
 
 /// Where a secret stands; never the secret itself.

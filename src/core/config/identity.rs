@@ -40,9 +40,51 @@ pub struct Key {
     /// Refused from this moment on, in seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
+    /// What every request of it is about: who pays for a tag pays for these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Who pays for its requests: each of these pays the whole cost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub purses: Vec<Purse>,
+    /// How fast it may ask: each of these is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limited>,
+}
+
+/// A scope with limits on how fast its callers may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// [`ScopeId::named`] of the name.
+    pub scope: ScopeId,
+    /// As [`Purse::name`].
+    pub name: String,
+    /// How fast.
+    pub limits: Limits,
+}
+
+/// How fast callers may ask; what is not set is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Requests in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm_limit: Option<u64>,
+    /// Tokens in a minute, those of the prompt and those that are expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpm_limit: Option<u64>,
+    /// Requests at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_parallel_requests: Option<u64>,
+    /// How much of a minute may come at once, in percent of the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst_percent: Option<u32>,
+}
+
+impl Limits {
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.rpm_limit.is_none() && self.tpm_limit.is_none() && self.max_parallel_requests.is_none()
+    }
 }
 
 /// A scope with a budget: money of it is held before a request leaves.
@@ -120,6 +162,9 @@ pub struct Commons {
     /// Pay for requests with a tag.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, Vec<Purse>>,
+    /// How fast may be asked: by everyone, for a model, with a tag.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limited>,
     /// What is switched off.
     #[serde(skip_serializing_if = "Switches::is_empty")]
     pub off: Switches,

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::catalogue::Capability;
 pub use crate::dialect::Dialect;
+use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
 
 pub mod check;
 pub mod deploy;
 pub mod hold;
 pub mod identity;
+pub mod moment;
 pub mod node;
 pub mod problem;
 pub mod raw;
@@ -95,10 +97,24 @@ pub struct Provider {
     pub authority: String,
     /// In front of every path, without a trailing slash: `/v1`.
     pub path: String,
+    /// The date of its interface; its dialect's own where nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// How long a stream may take to its first token.
     pub first_token_timeout_ms: u64,
     /// How long an answer in one piece may take.
     pub reply_timeout_ms: u64,
+}
+
+impl Provider {
+    /// A model of this provider, as its dialect needs to know it.
+    pub fn asked_for<'a>(&'a self, target: &'a Target) -> speak::Target<'a> {
+        speak::Target {
+            model: &target.model,
+            output_max: None,
+            api_version: self.api_version.as_deref(),
+        }
+    }
 }
 
 /// A name that callers use, and who may answer to it.

@@ -57,6 +57,36 @@ pub struct Entry {
     pub value: Node,
 }
 
+/// A body of the admin API is read like a file, without lines.
+impl From<&serde_json::Value> for Node {
+    /// The depth of a tree is bounded by who read the JSON.
+    fn from(json: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let scalar = |text: String, style| {
+            let written = None;
+            Value::Scalar(Scalar {
+                text,
+                written,
+                style,
+            })
+        };
+        let entry = |(key, value): (&String, &Json)| Entry {
+            key: key.clone(),
+            line: 0,
+            value: Self::from(value),
+        };
+        let value = match json {
+            Json::Null => Value::Empty,
+            Json::Bool(truth) => scalar(truth.to_string(), Style::Plain),
+            Json::Number(number) => scalar(number.to_string(), Style::Plain),
+            Json::String(text) => scalar(text.clone(), Style::Quoted),
+            Json::Array(elements) => Value::List(elements.iter().map(Self::from).collect()),
+            Json::Object(fields) => Value::Map(fields.iter().map(entry).collect()),
+        };
+        Self { line: 0, value }
+    }
+}
+
 impl Node {
     /// What kind of thing this is, for messages about what was expected instead.
     pub(super) fn kind(&self) -> String {

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::moment;
 use super::node::{Scalar, Style};
+use crate::money::message::AMOUNT_MAX;
 use crate::units::{NanoUsd, PricePerMillion, Tokens};
 
 /// Why a value is refused, and what to write instead; the place is known to who asked.
@@ -125,6 +127,22 @@ pub(super) fn price(scalar: &Scalar) -> Read<PricePerMillion> {
     Ok(PricePerMillion(dollars))
 }
 
+/// An amount of money, at most what the ledger takes.
+pub(super) fn dollars(scalar: &Scalar) -> Read<NanoUsd> {
+    let fix = "write dollars as decimals: `100`, `0.50`";
+    match NanoUsd::from_dollars(&scalar.text) {
+        Some(amount) if amount <= AMOUNT_MAX => Ok(amount),
+        Some(_) => wrong(
+            format!("{} is more than a billion dollars", scalar.shown()),
+            fix,
+        ),
+        None => wrong(
+            format!("{} is not an amount of dollars", scalar.shown()),
+            fix,
+        ),
+    }
+}
+
 /// A number of tokens, from 1.
 pub(super) fn tokens(scalar: &Scalar) -> Read<Tokens> {
     /// More than any model takes.
@@ -142,7 +160,7 @@ pub(super) fn tokens(scalar: &Scalar) -> Read<Tokens> {
 }
 
 /// Dollars for one request.
-pub(super) fn dollars(scalar: &Scalar) -> Read<NanoUsd> {
+pub(super) fn fee(scalar: &Scalar) -> Read<NanoUsd> {
     const DOLLARS_MAX: NanoUsd = NanoUsd(10_000_000_000_000);
     let fix = "write dollars as decimals: `0.005`";
     match NanoUsd::from_dollars(&scalar.text) {
@@ -156,6 +174,43 @@ pub(super) fn dollars(scalar: &Scalar) -> Read<NanoUsd> {
             fix,
         ),
     }
+}
+
+/// A whole number from 1 to a million billions.
+pub(super) fn whole(scalar: &Scalar) -> Read<u64> {
+    const WHOLE_MAX: u64 = 1_000_000_000_000_000;
+    let fix = "write a whole number, at least 1; remove the line for no limit";
+    match digits(&scalar.text).map(|digits| digits.parse()) {
+        Some(Ok(number @ 1..=WHOLE_MAX)) => Ok(number),
+        Some(Ok(0)) => wrong(format!("{} admits nothing", scalar.shown()), fix),
+        Some(_) => wrong(format!("{} is too large", scalar.shown()), fix),
+        None => wrong(format!("{} is not a whole number", scalar.shown()), fix),
+    }
+}
+
+/// Percent, with its sign.
+pub(super) fn percent(scalar: &Scalar) -> Read<u32> {
+    let number = scalar.text.strip_suffix('%').and_then(digits);
+    match number.map(|number| number.parse()) {
+        Some(Ok(percent @ 0..=1_000)) => Ok(percent),
+        Some(_) => wrong(format!("{} is too large", scalar.shown()), PERCENT_HOW),
+        None => wrong(format!("{} is no percentage", scalar.shown()), PERCENT_HOW),
+    }
+}
+
+const PERCENT_HOW: &str = "write a whole number and its sign: `10%`";
+
+/// A day, which begins at midnight UTC, or a moment; in seconds since the epoch.
+pub(super) fn moment(scalar: &Scalar) -> Read<u64> {
+    moment::read(&scalar.text).map_or_else(
+        || {
+            wrong(
+                format!("{} is neither a day nor a moment", scalar.shown()),
+                "write `2027-01-31`, or `2027-01-31T18:00:00Z`",
+            )
+        },
+        Ok,
+    )
 }
 
 /// An address and a port to listen on.

@@ -102,6 +102,8 @@ pub enum Thoughts {
 pub enum CallIds {
     /// Whatever.
     Any,
+    /// Not more than forty letters.
+    Forty,
     /// Nine letters and digits.
     Nine,
 }
@@ -112,7 +114,10 @@ impl Accent {
         let plain = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         match self.ids {
             CallIds::Nine if !plain => Cow::Owned(format!("t{:08x}", crc32(id.as_bytes()))),
-            CallIds::Nine | CallIds::Any => Cow::Borrowed(id),
+            CallIds::Forty if id.len() > 40 => {
+                Cow::Owned(format!("call_{:08x}", crc32(id.as_bytes())))
+            }
+            CallIds::Nine | CallIds::Forty | CallIds::Any => Cow::Borrowed(id),
         }
     }
 }
@@ -126,7 +131,7 @@ pub const OPENAI: Accent = Accent {
     stream_usage: StreamUsage::Asked,
     reasoning: ReasoningField::Effort,
     thoughts: Thoughts::Kept,
-    ids: CallIds::Any,
+    ids: CallIds::Forty,
     seed: "seed",
     required: "required",
     temperature_tenths_max: 20,
@@ -139,6 +144,7 @@ const GENERIC: Accent = Accent {
     name: "openai_compatible",
     limit: LimitField::MaxTokens,
     developer: Developer::IsSystem,
+    ids: CallIds::Any,
     ..OPENAI
 };
 
@@ -255,6 +261,9 @@ mod tests {
             ids: CallIds::Nine,
             ..OPENAI
         };
+        let long = "x".repeat(41);
+        assert_eq!(OPENAI.id(&long), OPENAI.id(&long));
+        assert!(OPENAI.id(&long).len() <= 40);
         for (id, want) in [
             ("abcDEF123", "abcDEF123"),
             ("call_1", "tc730b9f4"),

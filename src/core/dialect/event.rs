@@ -2,7 +2,6 @@
 
 pub use crate::dialect::complaint::{Class, Complaint};
 
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// What came.
@@ -188,36 +187,14 @@ pub enum Finish {
 pub struct Report {
     /// In classes that do not overlap.
     pub usage: Usage,
-    /// Of `cache_write`, what is kept for an hour: some ask more for it.
-    pub cache_write_hour: Tokens,
-    /// Of `input`, what was heard.
-    pub audio_input: Tokens,
-    /// Of `output`, what was spoken.
-    pub audio_output: Tokens,
     /// Figures that cannot all be true; the classes above are the cautious reading.
     pub suspect: Option<Suspect>,
 }
 
 impl Report {
-    /// Every class apart, for pricing: dialects report some as part of another.
-    pub fn classes(&self) -> Usage {
-        let usage = self.usage;
-        let part = |whole: Tokens, part: Tokens| {
-            let part = Tokens(part.0.min(whole.0));
-            (Tokens(whole.0.saturating_sub(part.0)), part)
-        };
-        let (cache_write, cache_write_hour) = part(usage.cache_write, self.cache_write_hour);
-        let (input, audio_input) = part(usage.input, self.audio_input);
-        let (output, audio_output) = part(usage.output, self.audio_output);
-        Usage {
-            input,
-            cache_write,
-            cache_write_hour: usage.cache_write_hour.plus(cache_write_hour),
-            audio_input: usage.audio_input.plus(audio_input),
-            output,
-            audio_output: usage.audio_output.plus(audio_output),
-            ..usage
-        }
+    /// Whether these are figures at all: nobody is charged by what is no count, or more than can be.
+    pub fn counts(&self) -> bool {
+        !matches!(self.suspect, Some(Suspect::NotACount | Suspect::Absurd))
     }
 }
 
@@ -243,42 +220,5 @@ impl Suspect {
             Self::NotACount => "not_a_count",
             Self::Absurd => "absurd",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_reported_as_a_part_is_a_class_of_its_own() {
-        let report = Report {
-            usage: Usage {
-                input: Tokens(100),
-                cached_input: Tokens(7),
-                cache_write: Tokens(50),
-                output: Tokens(30),
-                reasoning: Tokens(3),
-                ..Usage::default()
-            },
-            cache_write_hour: Tokens(20),
-            audio_input: Tokens(60),
-            // more than there is: never more than the whole
-            audio_output: Tokens(31),
-            suspect: None,
-        };
-        let classes = report.classes();
-        let want = Usage {
-            input: Tokens(40),
-            cached_input: Tokens(7),
-            cache_write: Tokens(30),
-            cache_write_hour: Tokens(20),
-            audio_input: Tokens(60),
-            output: Tokens(0),
-            reasoning: Tokens(3),
-            audio_output: Tokens(30),
-        };
-        assert_eq!(classes, want);
-        assert_eq!(classes.total(), report.usage.total());
     }
 }

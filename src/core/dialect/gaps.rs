@@ -35,12 +35,23 @@ const LISTED_MAX: usize = 32;
 
 /// Fields of clients' dialects that change no answer.
 const ADVICE: &[&str] = &[
+    "cache_control",
     "include",
     "prompt_cache_key",
     "prompt_cache_retention",
     "reasoning.summary",
     "safety_identifier",
     "store",
+];
+
+/// What comes anyway: saying it is saying nothing.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("background", "false"),
+    ("logit_bias", "{}"),
+    ("modalities", r#"["text"]"#),
+    ("service_tier", r#""auto""#),
+    ("service_tier", r#""default""#),
+    ("truncation", r#""disabled""#),
 ];
 
 /// Why a file cannot be named.
@@ -105,6 +116,9 @@ impl Gaps {
 
     /// One of them.
     pub fn extra(&mut self, extra: &Extra) {
+        if DEFAULTS.contains(&(extra.name.as_str(), extra.json.as_str())) {
+            return;
+        }
         if ADVICE.contains(&extra.name.as_str()) {
             self.advice(extra.name.as_str(), "this provider has no such parameter");
         } else {
@@ -173,6 +187,7 @@ impl Untranslatable {
             .map(|gap| format!("`{}` ({})", gap.parameter, gap.why))
             .collect();
         Refusal {
+            headers: Vec::new(),
             status: 400,
             code: "untranslatable_parameter",
             param: None,

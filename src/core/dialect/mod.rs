@@ -13,10 +13,12 @@ pub mod anthropic;
 pub mod ask;
 pub mod base64;
 pub mod bedrock;
+pub mod calls;
 pub mod chat;
 pub mod cohere;
 pub mod complaint;
 pub mod completions;
+pub mod conversation;
 pub mod event;
 pub mod figures;
 pub mod frame_reader;
@@ -39,11 +41,9 @@ pub mod writer;
 pub struct Dialect(&'static dyn Provider);
 
 impl Dialect {
-    /// Every one that can be configured: those whose key is a header. Signed requests are not made yet.
+    /// Every one.
     pub fn all() -> impl Iterator<Item = Self> {
-        tables::providers()
-            .filter(|provider| provider.key_header().is_some())
-            .map(Self)
+        tables::providers().map(Self)
     }
 
     /// The one of this name.
@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Dialect {
 pub fn answer(client: &dyn Client, refusal: &Refusal) -> Answer {
     Answer {
         status: refusal.status,
-        headers: Vec::new(),
+        headers: refusal.headers.clone(),
         body: client.error(refusal.status, &Fault::from(refusal)),
         code: Some(refusal.code),
     }

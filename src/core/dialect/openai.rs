@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::accents::{Accent, LimitField, Path, StreamUsage};
 use crate::dialect::chat::Chat;
-use crate::dialect::event::{self, Suspect};
+use crate::dialect::event;
 use crate::dialect::gaps::{Policy, Untranslatable};
 use crate::dialect::json::{Kind, Tape};
 use crate::dialect::reply::Reply;
@@ -57,15 +57,11 @@ pub fn complaint(error: &[u8]) -> Option<Complaint> {
         .then(|| stream::complaint(error, None))
 }
 
-/// The `usage` value of a reply or event; none if its figures are no counts.
+/// The `usage` value of a reply or event.
 pub fn usage(json: &[u8]) -> Option<event::Report> {
     let mut tape = Tape::default();
     let usage = tape.read(json).ok()?;
-    if usage.kind() != Kind::Object {
-        return None;
-    }
-    let report = stream::report(usage);
-    (report.suspect != Some(Suspect::NotACount)).then_some(report)
+    (usage.kind() == Kind::Object).then(|| stream::report(usage))
 }
 
 /// OpenAI's chat completions, and whoever speaks them with an accent.
@@ -77,11 +73,27 @@ impl Provider for OpenAi {
         self.0.name
     }
 
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
-        Some(match self.0.path {
+    fn cap_field(&self, endpoint: &str) -> &'static str {
+        match self.0.limit {
+            LimitField::MaxCompletionTokens if endpoint.ends_with("/chat/completions") => {
+                "max_completion_tokens"
+            }
+            LimitField::MaxCompletionTokens | LimitField::MaxTokens => "max_tokens",
+        }
+    }
+
+    fn key_header(&self) -> (&'static str, &'static str) {
+        match self.0.path {
             Path::Plain => ("authorization", "Bearer "),
             Path::Deployments { .. } => ("api-key", ""),
-        })
+        }
+    }
+
+    fn api_version(&self) -> Option<&'static str> {
+        match self.0.path {
+            Path::Plain => None,
+            Path::Deployments { api_version } => Some(api_version),
+        }
     }
 
     fn understands(&self) -> &'static str {
@@ -97,10 +109,6 @@ impl Provider for OpenAi {
 
     fn stream_usage(&self) -> StreamUsage {
         self.0.stream_usage
-    }
-
-    fn limit_field(&self) -> LimitField {
-        self.0.limit
     }
 
     fn write(
@@ -404,11 +412,11 @@ mod tests {
             ),
             (
                 r#"{"prompt_tokens":5,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":99}}"#,
-                Some((0, 5, 6, 0)),
+                Some((5, 0, 6, 0)),
             ),
             (r#"{"prompt_tokens":5}"#, Some((5, 0, 0, 0))),
-            (r#"{"prompt_tokens":-5}"#, None),
-            (r#"{"prompt_tokens":"5"}"#, None),
+            (r#"{"prompt_tokens":-5}"#, Some((0, 0, 0, 0))),
+            (r#"{"prompt_tokens":"5"}"#, Some((5, 0, 0, 0))),
             ("null", None),
             ("{", None),
         ] {

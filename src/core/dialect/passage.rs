@@ -1,6 +1,6 @@
 //! A reply on its way from a provider's dialect into a client's, and what was seen of it on the way.
 
-use crate::dialect::event::{Complaint, Event, Report};
+use crate::dialect::event::{Complaint, Event, Report, Suspect};
 use crate::dialect::reply::Reply;
 use crate::dialect::speak::{Asked, Client, Fault, Provider, Reader, Stream, Unreadable};
 
@@ -13,6 +13,8 @@ pub struct Seen {
     pub text_bytes: u64,
     /// The figures: the provider's, or what stood in for them.
     pub report: Option<Report>,
+    /// What is wrong with the provider's.
+    pub suspect: Option<Suspect>,
     /// Whose they are.
     pub counted: Counted,
     /// How it ended, if it has.
@@ -49,7 +51,14 @@ impl Seen {
         let bytes = u64::try_from(event.text_bytes()).unwrap_or(u64::MAX);
         self.text_bytes = self.text_bytes.saturating_add(bytes);
         match (event, &self.end) {
-            (Event::Usage(report), _) => self.report = Some(*report),
+            // Behind the end nothing counts: the caller has had its figures.
+            (Event::Usage(_), End::Done) => {}
+            (Event::Usage(report), _) => {
+                self.suspect = report.suspect;
+                // What is no count is no report: ours will stand for it.
+                self.report = report.counts().then_some(*report);
+                self.counted = Counted::ByProvider;
+            }
             (Event::Error(complaint), End::Open) => {
                 self.end = End::Failed((*complaint).clone());
             }
@@ -64,14 +73,12 @@ impl Seen {
         let Some(theirs) = self.report else {
             return (ours, Counted::ByUs);
         };
-        let answered = |report: &Report| report.usage.output.plus(report.usage.reasoning);
-        if self.end == End::Done || answered(&theirs) >= answered(&ours) {
+        let answered = ours.usage.answer();
+        if self.end == End::Done || theirs.usage.answer() >= answered {
             return (theirs, self.counted);
         }
-        let mut both = theirs;
-        both.usage.output = ours.usage.output;
-        both.usage.reasoning = ours.usage.reasoning;
-        (both, Counted::ByUs)
+        let usage = theirs.usage.with_answer(answered);
+        (Report { usage, ..theirs }, Counted::ByUs)
     }
 
     /// Nobody can be answered without figures: where the provider gave none, ours come before the end.
@@ -165,29 +172,62 @@ fn pass(
         stream.write(&Event::Usage(report), out);
     }
     seen.note(event);
-    stream.write(event, out);
+    if !matches!(event, Event::Usage(report) if !report.counts()) {
+        stream.write(event, out);
+    }
 }
 
-/// A reply in one piece: what the client gets, and what was seen. If it failed there is no answer yet: the
-/// status and the body of the error are the caller's choice.
+/// A reply in one piece, read.
+#[derive(Debug, Default, PartialEq)]
+pub struct Heard {
+    reply: Reply,
+    seen: Seen,
+}
+
+impl Heard {
+    /// Reads it, once: what it proves and what the client gets both come of this.
+    pub fn read(provider: &dyn Provider, body: &[u8]) -> Result<Self, Unreadable> {
+        let mut heard = Self::default();
+        let Self { reply, seen } = &mut heard;
+        provider.read(body, &mut |event| {
+            seen.note(&event);
+            reply.take(&event);
+        })?;
+        if let Some(complaint) = &reply.error {
+            seen.end = End::Failed(complaint.clone());
+        }
+        Ok(heard)
+    }
+
+    /// Whether it is an error, though it came with a good status.
+    pub fn failed(&self) -> bool {
+        matches!(self.seen.end, End::Failed(_))
+    }
+
+    /// What the client gets, and what was seen. If it failed there is no answer: the status and the body of the error
+    /// are the caller's choice.
+    pub fn answer(
+        mut self,
+        (client, asked): (&dyn Client, &Asked),
+        count: &mut dyn FnMut(&Seen) -> Option<Report>,
+    ) -> (Vec<u8>, Seen) {
+        if self.failed() {
+            return (Vec::new(), self.seen);
+        }
+        if let Some(report) = self.seen.figures(count) {
+            self.reply.report = Some(report);
+        }
+        (client.whole(asked, &self.reply), self.seen)
+    }
+}
+
+/// A reply in one piece, from bytes to bytes.
 pub fn whole(
     (provider, body): (&dyn Provider, &[u8]),
-    (client, asked): (&dyn Client, &Asked),
+    client: (&dyn Client, &Asked),
     count: &mut dyn FnMut(&Seen) -> Option<Report>,
 ) -> Result<(Vec<u8>, Seen), Unreadable> {
-    let (mut reply, mut seen) = (Reply::default(), Seen::default());
-    provider.read(body, &mut |event| {
-        seen.note(&event);
-        reply.take(&event);
-    })?;
-    if let Some(complaint) = &reply.error {
-        seen.end = End::Failed(complaint.clone());
-        return Ok((Vec::new(), seen));
-    }
-    if let Some(report) = seen.figures(count) {
-        reply.report = Some(report);
-    }
-    Ok((client.whole(asked, &reply), seen))
+    Ok(Heard::read(provider, body)?.answer(client, count))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What it takes to be a dialect: how clients are understood and answered, how providers are asked and read.
 
-use crate::dialect::accents::{LimitField, StreamUsage};
+use crate::dialect::accents::StreamUsage;
 use crate::dialect::chat::{Chat, Delivery};
 use crate::dialect::event::{Complaint, Event};
 use crate::dialect::gaps::{Gap, Policy, Untranslatable};
@@ -101,13 +101,32 @@ pub trait Stream {
 
 /// What providers speak.
 pub trait Provider: Sync {
+    /// What a limit of the answer is called in a body that passes as its caller wrote it, at this endpoint.
+    fn cap_field(&self, _endpoint: &str) -> &'static str {
+        "max_tokens"
+    }
+
     /// As written in a configuration.
     fn name(&self) -> &'static str;
 
-    /// The header its key travels in, and what stands in front of the key. None where requests are signed, which
-    /// a key alone cannot do.
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
+    /// The header its key travels in, and what stands in front of the key.
+    fn key_header(&self) -> (&'static str, &'static str) {
+        ("authorization", "Bearer ")
+    }
+
+    /// The service of Amazon's that takes signed requests as well as a key.
+    fn signed_service(&self) -> Option<&'static str> {
         None
+    }
+
+    /// The date of its interface where the configuration names none, if its paths are dated.
+    fn api_version(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How the path of its URL ends, where it must end so.
+    fn base_path_end(&self) -> &'static str {
+        ""
     }
 
     /// The clients' dialect that it understands as it stands: such a request passes through, and fields that nobody
@@ -124,11 +143,6 @@ pub trait Provider: Sync {
     /// Whether the figures of a stream that passes through are asked for.
     fn stream_usage(&self) -> StreamUsage {
         StreamUsage::Unasked
-    }
-
-    /// What the cap of a chat that passes through is called.
-    fn limit_field(&self) -> LimitField {
-        LimitField::MaxTokens
     }
 
     /// Writes a request.

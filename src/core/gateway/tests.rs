@@ -1,12 +1,11 @@
 //! Who is admitted, who is told what, and what the caller sees when nobody answered.
 
-use std::rc::Rc;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::handoff::Tried;
-use crate::testing::{admitted, at, config, head_of};
+use crate::money::wanted::NoStandings;
+use crate::testing::{admitted, at, begun, config, head_of};
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-tg-all");
 const POST: (&str, &str) = (":method", "POST");
@@ -15,20 +14,24 @@ const BODY: &str = r#"{"model":"small","messages":[]}"#;
 
 /// `forward`, or the status and code of the answer.
 fn outcome(lines: &[(&str, &str)], body: &str) -> String {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(lines);
     let mut step = admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     if matches!(step, Some(Step::AwaitBody)) {
         step = admission.on(Input::Body {
             body: body.as_bytes().to_vec(),
             counter: &mut Counter::new(),
+            standings: &NoStandings,
         });
     }
     match step.expect("a decision") {
         Step::AwaitBody => "await".to_owned(),
+        Step::Identify(_) => "identify".to_owned(),
+        Step::Hold(wanted) => format!("hold {}", wanted.amount),
         Step::Forward(exchange) => format!("forward {}", exchange.request.model),
         Step::Answer(answer) => format!("{} {}", answer.status, answer.code.unwrap_or("-")),
     }
@@ -105,11 +108,12 @@ fn a_request_is_forwarded_or_told_why_not() {
 
 #[test]
 fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(&[POST, CHAT, KEY]);
     admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     assert!(matches!(
         admission.on(Input::BodyGrows { bytes: 200_000 }),
@@ -125,6 +129,7 @@ fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
             .on(Input::Body {
                 body: Vec::new(),
                 counter: &mut Counter::new(),
+                standings: &NoStandings,
             })
             .is_none(),
         "answered once"
@@ -133,11 +138,12 @@ fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
 
 #[test]
 fn trailers_are_refused_since_nobody_reads_them() {
-    let mut admission = Admission::new(Rc::new(config()));
+    let (mut admission, mut callers) = begun(config());
     let lines = head_of(&[POST, CHAT, KEY]);
     admission.on(Input::Head {
         head: Head(&lines),
         now: at(0),
+        callers: &mut callers,
     });
     let step = admission.on(Input::Trailers);
     assert!(
@@ -155,12 +161,13 @@ fn trailers_are_refused_since_nobody_reads_them() {
 #[test]
 fn a_caller_sees_the_models_it_may_use_and_no_others() {
     let list = |key: &str, path: &str| {
-        let mut admission = Admission::new(Rc::new(config()));
+        let (mut admission, mut callers) = begun(config());
         let lines = [(":method", "GET"), (":path", path), ("x-api-key", key)];
         let lines = head_of(&lines);
         match admission.on(Input::Head {
             head: Head(&lines),
             now: at(0),
+            callers: &mut callers,
         }) {
             Some(Step::Answer(answer)) => (
                 answer.status,
@@ -264,21 +271,21 @@ fn envoy_answering_before_any_attempt_is_told_as_what_it_is() {
 proptest! {
     #[test]
     fn no_order_of_inputs_answers_twice_or_panics(order in prop::collection::vec(0_u8..5, 0..8)) {
-        let mut admission = Admission::new(Rc::new(config()));
+        let (mut admission, mut callers) = begun(config());
         let lines = head_of(&[POST, CHAT, KEY]);
         let mut decided = 0;
         let mut counter = Counter::new();
         for kind in order {
             let input = match kind {
-                0 => Input::Head { head: Head(&lines), now: at(0) },
+                0 => Input::Head { head: Head(&lines), now: at(0), callers: &mut callers },
                 1 => Input::BodyGrows { bytes: 10 },
-                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter },
-                3 => Input::Body { body: Vec::new(), counter: &mut counter },
+                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter, standings: &NoStandings },
+                3 => Input::Body { body: Vec::new(), counter: &mut counter, standings: &NoStandings },
                 _ => Input::Trailers,
             };
             match admission.on(input) {
                 Some(Step::Forward(_) | Step::Answer(_)) => decided += 1,
-                Some(Step::AwaitBody) => prop_assert_eq!(decided, 0),
+                Some(Step::AwaitBody | Step::Identify(_) | Step::Hold(_)) => prop_assert_eq!(decided, 0),
                 None => prop_assert_eq!(decided, 1),
             }
         }

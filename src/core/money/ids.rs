@@ -44,6 +44,11 @@ pub struct BudgetId(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(pub u64);
 
+impl LeaseId {
+    /// No lease: what is spent in its name is a debt.
+    pub const UNCOVERED: Self = Self(0);
+}
+
 /// Which day, week or month; see [`crate::money::window`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowId(pub u32);

@@ -1,20 +1,16 @@
 //! The simplest store: every row in memory, every transaction at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::ids::{AccountKey, Incarnation, LeaseId, OpenId, RecordNumber, ScopeId, StreamId};
-use super::ledger::{
-    Account, Alert, Changes, Lease, LeaseStanding, Needs, Opening, Record, Scope, View,
-};
+use super::ids::{AccountKey, Incarnation, OpenId, RecordNumber, ScopeId, StreamId};
+use super::ledger::{Account, Alert, Changes, Opening, Record, Scope, View};
+use super::live::Live;
 use super::message::SyncRequest;
-use crate::units::NanoUsd;
 
 /// Every row, in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    rows: View,
-    /// Leases with something left, by scope and by holder.
-    open: BTreeMap<ScopeId, BTreeMap<Incarnation, BTreeSet<LeaseId>>>,
+    live: Live,
     records: BTreeMap<(Incarnation, StreamId, RecordNumber), Record>,
     openings: BTreeMap<(Incarnation, OpenId), Opening>,
     alerts: Vec<Alert>,
@@ -27,55 +23,22 @@ pub struct RecordExists;
 impl Memory {
     /// Writes a scope with its budgets as they are now.
     pub fn set_scope(&mut self, scope: Scope) {
-        self.rows.scopes.insert(scope.id, scope);
+        self.live.set_scope(scope);
     }
 
     /// The scope with its budgets.
     pub fn scope(&mut self, id: ScopeId) -> Option<&mut Scope> {
-        self.rows.scopes.get_mut(&id)
+        self.live.scope(id)
     }
 
     /// What a decision about `batch` may look at.
     pub fn load(&self, batch: &SyncRequest) -> View {
-        let needs = Needs::of(batch);
-        let by = batch.incarnation;
-        let mut view = View {
-            counters: self.rows.counters,
-            holders: pick(&self.rows.holders, [by]),
-            streams: pick(&self.rows.streams, [(by, batch.stream)]),
-            current: pick(
-                &self.rows.current,
-                needs.scopes.iter().map(|scope| (by, *scope)),
-            ),
-            leases: pick(&self.rows.leases, needs.leases),
-            ..View::default()
-        };
-        let current: Vec<LeaseId> = view.current.values().copied().collect();
-        view.leases.extend(pick(&self.rows.leases, current));
-        let leased = view.leases.values().map(|lease| lease.scope);
-        let scopes: BTreeSet<ScopeId> = needs.scopes.into_iter().chain(leased).collect();
-        view.scopes = pick(&self.rows.scopes, scopes);
-        for scope in view.scopes.values_mut() {
-            let holders = self.open.get(&scope.id).map_or(0, BTreeMap::len);
-            scope.holders = u32::try_from(holders).unwrap_or(u32::MAX);
-        }
-        view.accounts = pick(&self.rows.accounts, view.accounts_needed());
-        view
+        self.live.load(batch)
     }
 
     /// What a decision about the silence of a holder may look at.
     pub fn load_holder(&self, by: Incarnation) -> View {
-        let own = self.open.values().filter_map(|holders| holders.get(&by));
-        let mut view = View {
-            counters: self.rows.counters,
-            holders: pick(&self.rows.holders, [by]),
-            leases: pick(&self.rows.leases, own.flatten().copied()),
-            ..View::default()
-        };
-        let scopes: Vec<ScopeId> = view.leases.values().map(|lease| lease.scope).collect();
-        view.scopes = pick(&self.rows.scopes, scopes);
-        view.accounts = pick(&self.rows.accounts, view.accounts_needed());
-        view
+        self.live.load_holder(by)
     }
 
     /// Writes everything, or nothing.
@@ -88,10 +51,7 @@ impl Memory {
         {
             return Err(RecordExists);
         }
-        for (id, lease) in &changes.leases {
-            self.index(*id, lease);
-        }
-        self.rows.absorb(&changes);
+        self.live.absorb(&changes);
         let records = changes.records.into_iter();
         self.records
             .extend(records.map(|record| (name(&record), record)));
@@ -111,12 +71,13 @@ impl Memory {
 
     /// Every row, to be looked at.
     pub fn rows(&self) -> &View {
-        &self.rows
+        self.live.rows()
     }
 
     /// A balance.
     pub fn account(&self, key: AccountKey) -> Account {
-        self.rows.accounts.get(&key).copied().unwrap_or_default()
+        let accounts = &self.rows().accounts;
+        accounts.get(&key).copied().unwrap_or_default()
     }
 
     /// Every record.
@@ -133,27 +94,4 @@ impl Memory {
     pub fn take_alerts(&mut self) -> Vec<Alert> {
         std::mem::take(&mut self.alerts)
     }
-
-    fn index(&mut self, id: LeaseId, lease: &Lease) {
-        let is_open = lease.standing == LeaseStanding::Active
-            && lease.remainder().is_ok_and(|rest| rest > NanoUsd::ZERO);
-        let holders = self.open.entry(lease.scope).or_default();
-        let leases = holders.entry(lease.incarnation).or_default();
-        if is_open {
-            leases.insert(id);
-        } else {
-            leases.remove(&id);
-        }
-        if leases.is_empty() {
-            holders.remove(&lease.incarnation);
-        }
-    }
-}
-
-fn pick<Key: Ord + Copy, Row: Clone>(
-    rows: &BTreeMap<Key, Row>,
-    keys: impl IntoIterator<Item = Key>,
-) -> BTreeMap<Key, Row> {
-    let found = |key| rows.get(&key).map(|row| (key, row.clone()));
-    keys.into_iter().filter_map(found).collect()
 }

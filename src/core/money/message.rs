@@ -2,7 +2,7 @@
 
 use super::ids::{Incarnation, LeaseId, OpenId, RecordNumber, ScopeId, Seq, StreamId, WindowId};
 use super::thresholds::Action;
-use crate::units::{NanoUsd, Tokens};
+use crate::units::NanoUsd;
 
 /// What the service answers to a process that begins: who it is from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,47 +50,12 @@ pub struct Usage {
     pub closes: Option<OpenId>,
     /// What each lease paid: every scope of the request, whole.
     pub charges: Vec<Charge>,
-    /// What is reported, not accounted.
-    pub detail: Detail,
-}
-
-/// The part of a record that no balance depends on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Detail {
-    /// The trace it belongs to.
-    pub trace: [u8; 16],
-    /// Who asked.
-    pub user: String,
-    /// Who answered.
-    pub provider: String,
-    /// With which model.
-    pub model: String,
-    /// Tokens in.
-    pub tokens_in: Tokens,
-    /// Tokens out.
-    pub tokens_out: Tokens,
+    /// What it spent of scopes whose leases were dry while the service was away, as far as their budgets allow it.
+    pub debts: Vec<Debt>,
     /// What it cost, once.
     pub cost: NanoUsd,
-    /// From the request's first byte to the reply's last.
-    pub latency_ms: u32,
-    /// How the cost is known.
-    pub source: Source,
-    /// The prices it was computed with.
-    pub price_version: u32,
-}
-
-/// How the cost of a request is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// The provider said.
-    #[default]
-    Provider,
-    /// Counted here.
-    Estimate,
-    /// Nobody said: the whole hold.
-    Reserved,
-    /// Its holder died: what was left of the lease.
-    Presumed,
+    /// The request's record as one line of JSON, the same as in the access log. No balance depends on it.
+    pub record: Vec<u8>,
 }
 
 /// What a request costs one lease.
@@ -103,6 +68,16 @@ pub struct Charge {
     /// Spent beyond what was held: posted all the same, and an alarm. It takes nothing from the lease, whose money
     /// may be held for other requests.
     pub over: NanoUsd,
+}
+
+/// What a request costs a scope that had no lease for it: posted when it is reported, and an alarm. It is never refused,
+/// since the provider has billed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Debt {
+    /// Whose budgets pay.
+    pub scope: ScopeId,
+    /// How much.
+    pub nanos: NanoUsd,
 }
 
 /// Money of a lease that goes back to its accounts.

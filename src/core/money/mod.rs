@@ -6,12 +6,17 @@
 //!
 //! * [`holder`] is the side of the proxy: rows of leases that workers change by compare-and-swap, and the outbox that reports.
 //! * [`ledger`] is the side of the service: decisions over rows that any store can load and write in one transaction.
-//! * [`message`] is what passes between them; [`memory`] is the simplest store.
+//! * [`message`] is what passes between them; [`live`] are the rows that a service keeps in memory; [`memory`] is the simplest
+//!   store.
+//! * [`rates`] are shares of limits by the minute: no money, and kept in memory only.
 
 pub mod holder;
 pub mod ids;
 pub mod ledger;
+pub mod live;
 pub mod memory;
 pub mod message;
+pub mod rates;
 pub mod thresholds;
+pub mod wanted;
 pub mod window;

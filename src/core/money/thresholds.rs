@@ -1,9 +1,14 @@
 //! The steps on the way to a limit: what happens at 50, 75, 80, 90 and 100 percent of a budget.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::{MoneyOverflow, NanoUsd};
 
 /// What a step asks for, from the mildest to the strictest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing yet.
     #[default]
@@ -18,8 +23,29 @@ pub enum Action {
     Refuse,
 }
 
+impl Action {
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::Log,
+        Self::Warn,
+        Self::Downgrade,
+        Self::Refuse,
+    ];
+
+    /// As it is written in rows and messages.
+    pub fn number(self) -> u64 {
+        let at = Self::ALL.iter().position(|action| *action == self);
+        at.and_then(|at| u64::try_from(at).ok()).unwrap_or_default()
+    }
+
+    /// The action of this number.
+    pub fn numbered(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
 /// From this share of the limit on, this happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Percent of the limit.
     pub percent: u32,

@@ -3,6 +3,8 @@
 //! A window is derived from the time, so nothing has to run at midnight, and nothing breaks if it does not. The core
 //! has no database of time zones: a [`Zone`] says how far the wall clock is from UTC at a moment.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::WindowId;
 use crate::units::Timestamp;
 
@@ -12,7 +14,8 @@ const NANOS: u64 = 1_000_000_000;
 const THURSDAY: i64 = 3;
 
 /// How often a budget begins anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Period {
     /// At midnight.
     Day,
@@ -21,6 +24,7 @@ pub enum Period {
     /// At midnight before the first.
     Month,
     /// Never.
+    #[default]
     Total,
 }
 
@@ -115,7 +119,7 @@ const ERA_DAYS: i64 = 146_097;
 const ERA_YEARS: i64 = 400;
 
 /// Year x 12 + month (January is 0) of a day since the epoch.
-fn month_of(days: i64) -> i64 {
+pub(crate) fn month_of(days: i64) -> i64 {
     let days = days.saturating_add(EPOCH_FROM_MARCH_0);
     let era = days.div_euclid(ERA_DAYS);
     let day = days.rem_euclid(ERA_DAYS);
@@ -134,7 +138,7 @@ fn month_of(days: i64) -> i64 {
 }
 
 /// The first day of a month, the reverse of [`month_of`].
-fn first_of_month(month: i64) -> i64 {
+pub(crate) fn first_of_month(month: i64) -> i64 {
     let from_march = month.saturating_sub(2);
     let year = from_march.div_euclid(12);
     let month = from_march.rem_euclid(12);

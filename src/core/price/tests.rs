@@ -1,4 +1,4 @@
-//! What is charged, what it is at most, and that the one never passes the other.
+//! What usage costs, and the most it can.
 
 use proptest::prelude::*;
 

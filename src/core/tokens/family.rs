@@ -38,26 +38,24 @@ impl Family {
     /// (`openrouter/openai/gpt-4o`, `us.anthropic.claude-3-haiku`, `ft:gpt-4o-mini:team`), and a
     /// name that nobody has heard of is counted with a margin.
     pub fn of(model: &str) -> Self {
+        let behind =
+            |(at, separator): (usize, &str)| model.get(at.saturating_add(separator.len())..);
+        let separated = model.match_indices(['/', '.', ':']);
+        let starts: Vec<&str> = std::iter::once(model)
+            .chain(separated.filter_map(behind))
+            .collect();
+        let names = |prefix: &&str| starts.iter().any(|start| begins(start, prefix));
         FAMILIES
             .iter()
-            .find(|(prefixes, _)| prefixes.iter().any(|prefix| names(model, prefix)))
+            .find(|(prefixes, _)| prefixes.iter().any(names))
             .map_or(UNKNOWN, |(_, family)| *family)
     }
 }
 
-/// Whether the name, or what follows a separator in it, begins like this.
-fn names(model: &str, prefix: &str) -> bool {
-    let begins = |text: &str| {
-        text.as_bytes()
-            .get(..prefix.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
-    };
-    begins(model)
-        || model.match_indices(['/', '.', ':']).any(|(at, separator)| {
-            model
-                .get(at.saturating_add(separator.len())..)
-                .is_some_and(begins)
-        })
+fn begins(text: &str, prefix: &str) -> bool {
+    text.as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 const fn openai(encoding: Encoding, images: Images) -> Family {

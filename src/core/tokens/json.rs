@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
 }
 
 /// White space, and the signs that tell nothing a reader of well-formed JSON does not know.
-fn is_between(byte: u8) -> bool {
+pub(super) fn is_between(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':')
 }
 

@@ -124,7 +124,7 @@ fn every_client_hears_every_provider_and_the_figures_are_exact() {
                 let cached = five().cached_tokens(3);
                 owed.push(exact(&gateway, client, provider, (shape, &cached)));
                 // Nobody thinks before an answer of the old kind.
-                if (client, provider) != (Client::Completions, "openai") {
+                if client != Client::Completions || !["openai", "azure"].contains(&provider) {
                     let thought = five().reasoning_tokens(6).cached_tokens(1);
                     owed.push(exact(&gateway, client, provider, (shape, &thought)));
                 }

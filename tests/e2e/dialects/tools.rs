@@ -41,7 +41,8 @@ fn calls_arrive_in_pieces_and_their_results_go_back() {
                         "{case}"
                     );
                     // Gemini says them in one piece.
-                    let pieces = shape == Shape::Whole || provider == "gemini" || call.pieces > 2;
+                    let at_once = shape == Shape::Whole || ["gemini", "vertex"].contains(&provider);
+                    let pieces = at_once || call.pieces > 2;
                     assert!(pieces, "{case}: {call:?}");
                 }
 

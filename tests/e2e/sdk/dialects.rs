@@ -8,7 +8,7 @@ use tollgate_tests::Gateway;
 use super::{agree, installed, script, told};
 
 /// A dialect of providers, and what differs where it answers; the rest must not.
-struct Dialect {
+pub(super) struct Dialect {
     name: &'static str,
     /// Where its paths begin.
     path: &'static str,
@@ -23,7 +23,7 @@ struct Dialect {
     thoughts: &'static str,
 }
 
-const ANTHROPIC: Dialect = Dialect {
+pub(super) const ANTHROPIC: Dialect = Dialect {
     name: "anthropic",
     path: "",
     refusal: "null",
@@ -32,7 +32,7 @@ const ANTHROPIC: Dialect = Dialect {
     response: r#""overloaded""#,
     thoughts: r#"[["thinking", true], ["tool_use", false]], ["input_json", "signature", "thinking"]"#,
 };
-const OPENAI: Dialect = Dialect {
+pub(super) const OPENAI: Dialect = Dialect {
     name: "openai",
     path: "/v1",
     refusal: r#""invalid_request""#,
@@ -42,7 +42,7 @@ const OPENAI: Dialect = Dialect {
     // Chat completions keep them to themselves.
     thoughts: r#"[["tool_use", false]], ["input_json"]"#,
 };
-const GEMINI: Dialect = Dialect {
+pub(super) const GEMINI: Dialect = Dialect {
     name: "gemini",
     path: "",
     refusal: r#""invalid_request""#,
@@ -51,7 +51,7 @@ const GEMINI: Dialect = Dialect {
     response: r#""overloaded""#,
     thoughts: r#"[["thinking", false], ["tool_use", false]], ["input_json", "thinking"]"#,
 };
-const COHERE: Dialect = Dialect {
+pub(super) const COHERE: Dialect = Dialect {
     name: "cohere",
     path: "",
     refusal: r#""invalid_request""#,
@@ -111,7 +111,7 @@ providers:
 }
 
 /// Python and Node see the same of every provider, but for what is said in [`Dialect`].
-fn agrees_with(dialect: &Dialect, base: &str, scripts: [(&str, &str); 2]) {
+pub(super) fn agrees_with(dialect: &Dialect, base: &str, scripts: [(&str, &str); 2]) {
     let gateway = gateway_to(dialect);
     let url = format!("http://{}{base}", gateway.address());
     for (name, want) in scripts {

@@ -1,4 +1,4 @@
-//! The official SDKs of OpenAI and Anthropic, unchanged but for their base URL: every answer is one they understand, and
+//! The official SDKs of OpenAI and Anthropic, LangChain and the Vercel AI SDK, unchanged but for their base URL: every answer is one they understand, and
 //! every error is raised as the class that applications catch, whatever the provider speaks.
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,8 @@
 )]
 
 mod dialects;
+mod frameworks;
+mod gemini;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -29,6 +29,9 @@ const LONG_FILES: &[&str] = &[];
 
 const BIG_FILES: &[&str] = &["Cargo.lock", "src/core/catalogue/models.jsonl"];
 
+/// Written by a program: what they say, they say elsewhere.
+const MADE_FILES: &[&str] = &["src/wire/messages.rs", "src/budget/rpc.rs"];
+
 #[test]
 fn no_source_file_is_long_and_each_says_what_it_is() {
     let sources = rust_under("");
@@ -129,7 +132,7 @@ fn long_or_nameless(path: &str, text: &str) -> Vec<String> {
             text.lines().count()
         ));
     }
-    if !text.starts_with("//!") {
+    if !text.starts_with("//!") && !MADE_FILES.contains(&path) {
         complaints.push(format!(
             "{path}: begin with `//!` and say what the file is for"
         ));

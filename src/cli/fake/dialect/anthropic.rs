@@ -5,8 +5,8 @@ mod request;
 
 use serde_json::{Value, json};
 
-use super::Question;
 use super::wire;
+use super::{Question, aws};
 use crate::fake::answer::{Answer, Pieces, Stage};
 use crate::fake::connection::{Request, find};
 
@@ -100,6 +100,10 @@ fn parsed(question: &Question<'_>) -> Result<Value, Complaint> {
     if find(question.headers, "anthropic-version").is_none() {
         return Err(Complaint::invalid("anthropic-version: header is required"));
     }
+    json_object(question)
+}
+
+fn json_object(question: &Question<'_>) -> Result<Value, Complaint> {
     let value: Value = serde_json::from_slice(question.body).map_err(|problem| {
         Complaint::invalid(format!("The request body is not valid JSON: {problem}"))
     })?;
@@ -107,6 +111,80 @@ fn parsed(question: &Question<'_>) -> Result<Value, Complaint> {
         return Err(Complaint::invalid("Input should be a valid dictionary"));
     }
     Ok(value)
+}
+
+/// Where others serve these models: the path says which, and the body which interface.
+#[derive(Clone, Copy)]
+pub(super) struct Hosted<'a> {
+    pub(super) version: &'a str,
+    pub(super) model: &'a str,
+    pub(super) delivery: Delivery,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Whole,
+    Events,
+    /// The path alone says so, and events are wrapped.
+    Frames,
+}
+
+/// Answers for another host; an error as the status and words of it.
+pub(super) fn hosted(question: &Question<'_>, hosted: Hosted<'_>) -> Result<Answer, (u16, String)> {
+    let mut body = json_object(question).map_err(told)?;
+    if body.get("anthropic_version").and_then(Value::as_str) != Some(hosted.version) {
+        return Err((400, "anthropic_version: Field required".to_owned()));
+    }
+    let wants = request::flag(&body, "stream").map_err(told)?;
+    let strange = match hosted.delivery {
+        Delivery::Frames => body.get("stream").is_some(),
+        Delivery::Events => !wants,
+        Delivery::Whole => wants,
+    };
+    if strange {
+        return Err((400, "stream: the path says otherwise".to_owned()));
+    }
+    let twice = body
+        .as_object_mut()
+        .and_then(|fields| fields.insert("model".to_owned(), json!(hosted.model)));
+    if twice.is_some() {
+        return Err((400, "model: Extra inputs are not permitted".to_owned()));
+    }
+    let said = message::said(question, &body).map_err(told)?;
+    let overloaded = Complaint::of_status(529).json();
+    Ok(match hosted.delivery {
+        Delivery::Whole => {
+            let error = Complaint::of_status(500).json().to_string().into_bytes();
+            wire::whole(&said.in_one(), said.bill(error))
+        }
+        Delivery::Events => {
+            let mut error = Pieces::default();
+            wire::write_event(&mut error, Stage::Closing, 0, &overloaded);
+            wire::events(said.in_events(), said.prompt_tokens, error.bytes)
+        }
+        Delivery::Frames => {
+            let broken = aws::exception("modelStreamErrorException", "The model failed.");
+            wire::frames(wrapped(&said.in_events()), said.prompt_tokens, broken)
+        }
+    })
+}
+
+fn told(complaint: Complaint) -> (u16, String) {
+    (complaint.status, complaint.message)
+}
+
+/// Each event in a frame, in base64.
+fn wrapped(events: &Pieces) -> Pieces {
+    let mut frames = Pieces::default();
+    for (event, mark) in events.iter() {
+        let text = std::str::from_utf8(event).unwrap_or_default();
+        let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+        let bytes = aws::base64(data.unwrap_or_default().as_bytes());
+        let payload = json!({"bytes": bytes, "p": "abcdefgh"});
+        aws::write_frame(&mut frames.bytes, "chunk", &payload);
+        frames.mark(mark.stage, mark.tokens);
+    }
+    frames
 }
 
 fn messages(question: &Question<'_>, body: &Value) -> Result<Answer, Complaint> {

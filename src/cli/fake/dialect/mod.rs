@@ -1,11 +1,15 @@
 //! The languages this provider speaks: one module each, and one line in the table.
 
 mod anthropic;
+mod aws;
+mod azure;
+mod bedrock;
 mod claim;
 mod cohere;
 mod content;
 mod gemini;
 mod openai;
+mod vertex;
 mod wire;
 
 use super::answer::{Answer, Flow, Pieces};
@@ -37,11 +41,41 @@ pub(crate) struct Dialect {
     answer: fn(&Question<'_>) -> Answer,
     /// A refusal of this status.
     refusal: fn(u16) -> Answer,
-    /// The key a request brings.
-    key: fn(&Request) -> Option<&str>,
-    /// What a request with that key hears when it is the wrong one.
-    stranger: fn(Option<&str>) -> Answer,
+    entry: Entry,
 }
+
+/// How a request shows who sends it.
+enum Entry {
+    Key {
+        /// The key a request brings.
+        key: fn(&Request) -> Option<&str>,
+        /// What a request with that key hears when it is the wrong one.
+        stranger: fn(Option<&str>) -> Answer,
+    },
+    /// By a signature that fits the whole request, or by a key.
+    Signature,
+}
+
+impl Entry {
+    /// What a request hears that is not let in.
+    fn refuses(&self, request: &Request, wanted: Option<&str>) -> Option<Answer> {
+        match self {
+            Self::Signature => {
+                let refused = aws::admit(request, wanted).err()?;
+                Some(bedrock::refused(&refused))
+            }
+            Self::Key { key, stranger } => {
+                let key = key(request);
+                (wanted.is_some() && key != wanted).then(|| stranger(key))
+            }
+        }
+    }
+}
+
+const VERTEX: Entry = Entry::Key {
+    key: vertex::key,
+    stranger: |_| vertex::refusal(401),
+};
 
 /// The last one takes what nobody else knows.
 static DIALECTS: &[Dialect] = &[
@@ -50,32 +84,78 @@ static DIALECTS: &[Dialect] = &[
         own: &["/v1/messages"],
         answer: anthropic::answer,
         refusal: anthropic::refusal,
-        key: anthropic::key,
-        stranger: anthropic::stranger,
+        entry: Entry::Key {
+            key: anthropic::key,
+            stranger: anthropic::stranger,
+        },
     },
     Dialect {
         prefix: "/gemini",
         own: &["/v1beta/"],
         answer: gemini::answer,
         refusal: gemini::refusal,
-        key: gemini::key,
-        stranger: gemini::stranger,
+        entry: Entry::Key {
+            key: gemini::key,
+            stranger: gemini::stranger,
+        },
     },
     Dialect {
         prefix: "/cohere",
         own: &["/v2/chat"],
         answer: cohere::answer,
         refusal: cohere::refusal,
-        key: cohere::key,
-        stranger: cohere::stranger,
+        entry: Entry::Key {
+            key: cohere::key,
+            stranger: cohere::stranger,
+        },
+    },
+    Dialect {
+        prefix: "/bedrock",
+        own: &["/model/"],
+        answer: bedrock::answer,
+        refusal: bedrock::refusal,
+        entry: Entry::Signature,
+    },
+    Dialect {
+        prefix: "/anthropic_bedrock",
+        own: &[],
+        answer: bedrock::answer,
+        refusal: bedrock::refusal,
+        entry: Entry::Signature,
+    },
+    Dialect {
+        prefix: "/gemini_vertex",
+        own: &[],
+        answer: vertex::answer,
+        refusal: vertex::refusal,
+        entry: VERTEX,
+    },
+    Dialect {
+        prefix: "/anthropic_vertex",
+        own: &[],
+        answer: vertex::answer,
+        refusal: vertex::refusal,
+        entry: VERTEX,
+    },
+    Dialect {
+        prefix: "/azure",
+        own: &["/openai/deployments/"],
+        answer: azure::answer,
+        refusal: azure::refusal,
+        entry: Entry::Key {
+            key: azure::key,
+            stranger: |_| azure::refusal(401),
+        },
     },
     Dialect {
         prefix: "/openai",
         own: &["/"],
         answer: openai::answer,
         refusal: openai::refusal,
-        key: openai::key,
-        stranger: |_| openai::refusal(401),
+        entry: Entry::Key {
+            key: openai::key,
+            stranger: |_| openai::refusal(401),
+        },
     },
 ];
 
@@ -93,7 +173,12 @@ pub(crate) fn answer(request: &Request, terms: &Terms<'_>) -> Answer {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let behind = |dialect: &'static Dialect| Some((dialect, rest(path, dialect.prefix)?));
     let known = |dialect: &&Dialect| dialect.own.iter().any(|own| path.starts_with(own));
-    let spoken = DIALECTS.iter().find_map(behind);
+    // A dialect's own paths come first: Azure's begin with the name of another.
+    let apart = DIALECTS
+        .iter()
+        .find(|dialect| !dialect.own.contains(&"/") && known(dialect));
+    let spoken = apart.map(|dialect| (dialect, path));
+    let spoken = spoken.or_else(|| DIALECTS.iter().find_map(behind));
     let spoken = spoken.or_else(|| Some((DIALECTS.iter().find(known)?, path)));
     let Some((dialect, path)) = spoken else {
         return openai::refusal(404);
@@ -115,11 +200,8 @@ pub(crate) fn answer(request: &Request, terms: &Terms<'_>) -> Answer {
     if let Some(status) = terms.reply.status.filter(|status| *status != 200) {
         return (dialect.refusal)(status);
     }
-    let key = (dialect.key)(request);
-    if terms.api_key.is_some() && key != terms.api_key {
-        return (dialect.stranger)(key);
-    }
-    (dialect.answer)(&question)
+    let refused = dialect.entry.refuses(request, terms.api_key);
+    refused.unwrap_or_else(|| (dialect.answer)(&question))
 }
 
 fn rest<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {

@@ -48,6 +48,15 @@ pub(super) fn events(pieces: Pieces, prompt_tokens: u64, error: Vec<u8>) -> Answ
     }
 }
 
+/// An answer in Amazon's frames.
+pub(super) fn frames(pieces: Pieces, prompt_tokens: u64, error: Vec<u8>) -> Answer {
+    Answer {
+        content_type: "application/vnd.amazon.eventstream".to_owned(),
+        flow: Flow::Frames,
+        ..events(pieces, prompt_tokens, error)
+    }
+}
+
 /// An event without a name.
 pub(super) fn write_data(pieces: &mut Pieces, stage: Stage, tokens: u64, data: &Value) {
     pieces

@@ -62,7 +62,7 @@ fn a_whole_reply_has_every_field_of_a_real_one() {
         "usage": {
             "billed_units": {"input_tokens": 2, "output_tokens": 7},
             "tokens": {"input_tokens": 72, "output_tokens": 7},
-            "cached_tokens": 1,
+            "cached_tokens": 71,
         },
     });
     assert_eq!(ask(&fake, &question()).json(), want);

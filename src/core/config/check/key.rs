@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{absent, must, name, required, unknown};
-use crate::config::Key;
+use super::tenant::{self, Known};
+use super::{absent, must, name, required};
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::{self, Given, Written};
+use crate::tenancy::{Entity, KeyHash, Level, Secret, Tenant};
 
 const HASH_HOW: &str = "write 64 hexadecimal digits, from `printf %s KEY | sha256sum`";
 const KEYS_HOW: &str = "write who may call: `tenants: {keys: [{name: NAME, sha256: HASH}]}`";
 /// Of nothing: what `sha256sum` prints when the variable with the key was not set.
 const HASH_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// Every key, sorted by hash.
-pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Vec<Key> {
+/// Every key.
+pub(super) fn check(written: &raw::Config, known: &Known, problems: &mut Problems) -> Vec<Entity> {
     let tenants = match &written.tenants {
         Given::Mistaken => return Vec::new(),
         Given::Absent => {
@@ -36,11 +37,10 @@ pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Vec<Key> 
         let fields = &written_key.value;
         let fix = "write what reports call it: `name: NAME`";
         let name = must(&fields.name, "name", &written_key.place, fix, problems);
-        let name = name.map(|name| {
+        if let Some(name) = name {
             name::check(name::Kind::Tenant, name, problems);
             once("name", name, &name.value, &mut names, problems);
-            name.value.clone()
-        });
+        }
         let hash = must(
             &fields.sha256,
             "sha256",
@@ -50,23 +50,30 @@ pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Vec<Key> 
         );
         let sha256 = hash.and_then(|text| {
             let hash = hash_text(text, problems)?;
-            once("hash", text, &hash, &mut hashes, problems);
+            once("hash", text, &hash.to_string(), &mut hashes, problems);
             Some(hash)
         });
-        let key = Key {
-            sha256: sha256.unwrap_or_default(),
-            name: name.unwrap_or_default(),
-            org: tenant(&fields.org, problems),
-            team: tenant(&fields.team, problems),
-            user: tenant(&fields.user, problems),
-            models: models(&fields.models, written, problems),
-            disabled: fields.disabled.value_or(false),
-            ..Key::default()
+        let tenant = Tenant {
+            secrets: sha256.into_iter().map(secret).collect(),
+            expires: fields.expires.written().map(|expires| expires.value),
+            ..tenant::of_file(&fields.tenant, known, problems)
         };
-        keys.push(key);
+        if let Some(name) = name {
+            keys.push(Entity::Tenant(
+                Level::Key,
+                name.value.clone(),
+                Some(Box::new(tenant)),
+            ));
+        }
     }
-    keys.sort_by(|one, other| one.sha256.cmp(&other.sha256));
     keys
+}
+
+pub(super) fn secret(sha256: KeyHash) -> Secret {
+    Secret {
+        sha256,
+        expires: None,
+    }
 }
 
 /// Reports what another key has already.
@@ -87,64 +94,19 @@ fn once(
     seen.insert(value.to_owned(), written.place.line());
 }
 
-fn hash_text(text: &Written<String>, problems: &mut Problems) -> Option<String> {
-    let hash = text.value.to_ascii_lowercase();
-    let hexadecimal = hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let found = if hash.len() != 64 || !hexadecimal {
+pub(super) fn hash_text(text: &Written<String>, problems: &mut Problems) -> Option<KeyHash> {
+    let hash = KeyHash::read(&text.value);
+    let found = match hash {
         // It may be the key itself, so it is not shown.
-        format!(
+        None => format!(
             "this is no SHA-256: it has {} characters",
             text.value.chars().count()
-        )
-    } else if hash == HASH_OF_NOTHING {
-        "this is the hash of nothing: the key was empty".to_owned()
-    } else {
-        return Some(hash);
+        ),
+        Some(hash) if hash.to_string() == HASH_OF_NOTHING => {
+            "this is the hash of nothing: the key was empty".to_owned()
+        }
+        Some(_) => return hash,
     };
     problems.push(text.place.problem(found, HASH_HOW));
     None
-}
-
-fn tenant(given: &Given<String>, problems: &mut Problems) -> String {
-    match given.written() {
-        None => String::new(),
-        Some(written) => {
-            name::check(name::Kind::Tenant, written, problems);
-            written.value.clone()
-        }
-    }
-}
-
-fn models(
-    given: &Given<Vec<Given<String>>>,
-    written: &raw::Config,
-    problems: &mut Problems,
-) -> Option<Vec<String>> {
-    let list = given.written()?;
-    if list.value.is_empty() {
-        problems.push(list.place.problem(
-            "this key may use no model",
-            "name the models it may use; remove `models` for all, or write `disabled: true`",
-        ));
-    }
-    let known = written.models.written().map(|models| &models.value);
-    let mut allowed: Vec<String> = Vec::new();
-    for model in list.value.iter().filter_map(Given::written) {
-        let names = || {
-            known
-                .into_iter()
-                .flatten()
-                .map(|known| known.name.value.as_str())
-        };
-        if allowed.contains(&model.value) {
-            let found = format!("{} is in this list already", model.shown());
-            problems.push(model.place.problem(found, "keep one of them"));
-        } else if known.is_some_and(|known| !known.is_empty())
-            && !names().any(|name| name == model.value)
-        {
-            problems.push(unknown("model", "models", model, names()));
-        }
-        allowed.push(model.value.clone());
-    }
-    Some(allowed)
 }

@@ -9,15 +9,25 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
-use super::{Commons, Dialect, Gateway, Model, Target, Telemetry, suggest};
+use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
+use crate::tenancy::{Directory, Entity};
 
+mod alone;
+mod budget_service;
+mod identity;
 mod key;
+mod money;
 mod name;
 mod port;
 mod price;
 mod provider;
+mod tenant;
+pub mod zones;
 
-pub use price::Known;
+pub use alone::{read_common, read_name, read_tenant};
+pub use tenant::Known;
+
+pub use price::Beside;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9_901);
@@ -27,17 +37,19 @@ const IDLE_TIMEOUT_MS: u64 = 10_000;
 const TARGETS_MAX: usize = 16;
 
 /// Reads and checks a whole tree.
-pub fn check_tree(root: &Node, known: Known<'_>) -> Result<Checked, Vec<Problem>> {
+pub fn check_tree(root: &Node, known: Beside<'_>) -> Result<Checked, Vec<Problem>> {
     check(&raw::read(root), known)
 }
 
 /// The used form, or every mistake there is, in the order of the file.
-pub fn check(written: &raw::Config, known: Known<'_>) -> Result<Checked, Vec<Problem>> {
+pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Problem>> {
     let mut problems = written.problems.clone();
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
     let models = models(written, known, &mut problems);
-    let keys = key::check(written, &mut problems);
+    let tenants = tenant::check(written, &mut problems);
+    let budget = budget_service::check(written, &mut problems);
+    let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
         body_bytes_max: listen.map_or(BODY_BYTES, |listen| listen.max_body.value_or(BODY_BYTES)),
@@ -46,9 +58,9 @@ pub fn check(written: &raw::Config, known: Known<'_>) -> Result<Checked, Vec<Pro
         }),
         providers,
         models,
-        keys,
-        commons: Commons::default(),
-        budget_service: None,
+        keys: directory.keys().collect(),
+        commons: directory.commons(),
+        budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
     let deployment = Deployment {
@@ -56,17 +68,34 @@ pub fn check(written: &raw::Config, known: Known<'_>) -> Result<Checked, Vec<Pro
         admin: addresses.admin,
         access_log: access_log(written, &mut problems),
         upstreams,
+        budget: budget.map(|(_, place)| place),
     };
     let mut problems = problems.all;
     if problems.is_empty() {
         return Ok(Checked {
             gateway,
             deployment,
+            tenants,
         });
     }
     problems.sort_by(|one, other| (one.line, &one.at).cmp(&(other.line, &other.at)));
     problems.dedup();
     Err(problems)
+}
+
+/// What follows from the tenants; those with mistakes are not judged again.
+fn directory(tenants: &[Entity], problems: &mut Problems) -> Directory {
+    let mut directory = Directory::default();
+    for entity in tenants {
+        if let Err(conflict) = directory.apply(entity.clone(), 0)
+            && problems.all.is_empty()
+        {
+            let found = format!("`{}`: {conflict}", entity.id());
+            let place = Place::root(0);
+            problems.push(place.problem(found, "choose another name"));
+        }
+    }
+    directory
 }
 
 fn telemetry(written: &raw::Config) -> Telemetry {
@@ -149,7 +178,7 @@ struct Chains<'written> {
     complete: bool,
 }
 
-fn models(written: &raw::Config, known: Known<'_>, problems: &mut Problems) -> Vec<Model> {
+fn models(written: &raw::Config, known: Beside<'_>, problems: &mut Problems) -> Vec<Model> {
     let named = required(
         &written.models,
         "models",

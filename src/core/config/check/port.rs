@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ADMIN, LISTEN};
+use super::{ADMIN, LISTEN, budget_service};
 use crate::config::problem::{Place, Problems, shown};
 use crate::config::raw::{self, Given, Written};
 
@@ -29,6 +29,7 @@ pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Addresses
     ]
     .into_iter()
     .flatten()
+    .chain(budget(written))
     .chain(fakes(written))
     .collect();
     for (position, later) in claims.iter().enumerate() {
@@ -58,6 +59,23 @@ pub(super) fn check(written: &raw::Config, problems: &mut Problems) -> Addresses
         listen: value(listen, LISTEN),
         admin: value(admin, ADMIN),
     }
+}
+
+/// What a budget service takes that is started here.
+fn budget(written: &raw::Config) -> impl Iterator<Item = Claim<'_>> {
+    let section = written.budget_service.written();
+    let section = section.map(|section| &section.value);
+    let local = section.filter(|section| matches!(section.url, Given::Absent));
+    local.into_iter().flat_map(|section| {
+        let listen = Some(&section.listen);
+        let admin = Some(&section.admin);
+        [
+            own(listen, budget_service::LISTEN, "budget_service.listen"),
+            own(admin, budget_service::ADMIN, "budget_service.admin"),
+        ]
+        .into_iter()
+        .flatten()
+    })
 }
 
 fn own<'written>(

@@ -14,7 +14,7 @@ const RATES_HOW: &str = "write dollars for a million tokens: `input: 0.15`, `out
 
 /// What is known beside the file.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct Beside<'a> {
     /// Prices and limits of models.
     pub catalogue: &'a Catalogue,
     /// The prices of this moment count.
@@ -24,7 +24,7 @@ pub struct Known<'a> {
 /// The entries of `prices`, by `PROVIDER/MODEL`.
 pub(super) struct Prices<'a> {
     written: BTreeMap<&'a str, &'a Written<raw::Price>>,
-    known: Known<'a>,
+    known: Beside<'a>,
 }
 
 /// A target as it stands in the file, for what is to be found out about it.
@@ -42,7 +42,7 @@ pub(super) struct Asked<'a> {
 /// Judges what can be judged without a target.
 pub(super) fn check<'a>(
     written: &'a raw::Config,
-    known: Known<'a>,
+    known: Beside<'a>,
     problems: &mut Problems,
 ) -> Prices<'a> {
     let mut entries = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{LISTEN, must, name, required};
+use super::{LISTEN, identity, must, name, required};
 use crate::config::deploy::{Credential, Secret, Tls, Upstream};
 use crate::config::problem::{Place, Problems, shown};
 use crate::config::raw::{self, Given, Named, Written};
@@ -57,12 +57,14 @@ fn provider(
     let tls = tls(written, url.as_ref(), problems);
     plaintext(written, url.as_ref(), problems);
     let (dialect, url) = (dialect?.value, url?);
+    identity::base_path(written, dialect, &url, problems);
     let provider = Provider {
         name: named.name.value.clone(),
         dialect,
         cluster: format!("tollgate-{}", named.name.value),
         authority: url.authority,
         path: url.path,
+        api_version: identity::api_version(written, dialect, problems),
         first_token_timeout_ms: written.first_token_timeout.value_or(FIRST_TOKEN_TIMEOUT_MS),
         reply_timeout_ms: written.reply_timeout.value_or(REPLY_TIMEOUT_MS),
     };
@@ -75,6 +77,7 @@ fn provider(
             .key
             .written()
             .map(|key| credential(dialect, key.value.clone())),
+        signing: identity::signing(written, dialect, place, problems),
         fake: written.fake.written().map(|fake| fake.value),
     };
     Some((provider, upstream))
@@ -82,7 +85,7 @@ fn provider(
 
 /// The header in which a dialect carries its key.
 fn credential(dialect: Dialect, secret: Secret) -> Credential {
-    let (header, prefix) = dialect.provider().key_header().unwrap_or_default();
+    let (header, prefix) = dialect.provider().key_header();
     Credential {
         header: header.to_owned(),
         prefix: prefix.to_owned(),
@@ -134,10 +137,18 @@ fn faked(
     }
     // The fake plays each vendor below a path of its own.
     let path = match written.dialect.written().map(|dialect| dialect.value) {
-        Some(dialect) if dialect.provider().understands() != "openai" => dialect.name(),
-        _ => "openai/v1",
+        Some(dialect) if is_played_apart(dialect) => {
+            format!("{}{}", dialect.name(), dialect.provider().base_path_end())
+        }
+        _ => "openai/v1".to_owned(),
     };
     url::read(&format!("http://{}/{path}", fake.value), "").ok()
+}
+
+/// Most that speak OpenAI's dialect differ in nothing that a fake could show.
+fn is_played_apart(dialect: Dialect) -> bool {
+    let provider = dialect.provider();
+    provider.understands() != "openai" || provider.api_version().is_some()
 }
 
 /// A gateway that asks itself never answers.

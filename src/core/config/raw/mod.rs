@@ -9,16 +9,20 @@ use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, Section, section};
 use super::scalar::{address, count, duration, size, text, truth};
 
+mod budget_service;
 mod model;
+pub(super) mod money;
 mod price;
 mod provider;
-mod tenants;
+pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
+pub use budget_service::BudgetService;
 pub use model::{Model, Target, Unpriced};
+pub use money::{Budget, Money};
 pub use price::{Extends, LongContext, Price, Rates};
-pub use provider::{Provider, Tls, is_variable};
-pub use tenants::{Key, Tenants};
+pub use provider::{Aws, Provider, Tls, is_variable};
+pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub listen: Given<Listen>,
     /// `admin`
     pub admin: Given<Admin>,
+    /// `budget_service`
+    pub budget_service: Given<BudgetService>,
     /// `providers`, in the order of the file.
     pub providers: Given<Vec<Named<Provider>>>,
     /// `models`, in the order of the file.
@@ -109,6 +115,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
     Config {
         listen: top.section("listen", listen, findings),
         admin: top.section("admin", admin, findings),
+        budget_service: top.section("budget_service", budget_service::budget_service, findings),
         providers: named(top, "providers", provider::provider, findings),
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),

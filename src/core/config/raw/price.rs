@@ -2,7 +2,7 @@
 
 use super::super::node::Scalar;
 use super::super::reader::{Findings, Given, Section, section};
-use super::super::scalar::{Read, Wrong, dollars, price, tokens};
+use super::super::scalar::{Read, Wrong, fee, price, tokens};
 use super::each;
 use crate::units::{NanoUsd, PricePerMillion, Tokens};
 
@@ -60,7 +60,7 @@ pub(super) fn prices(fields: &mut Section<'_>, findings: &mut Findings) -> Price
     Price {
         extends: fields.single("extends", extends, findings),
         rates: rates(fields, findings),
-        request: fields.single("request", dollars, findings),
+        request: fields.single("request", fee, findings),
         long_context: each(
             fields,
             "long_context",

@@ -9,7 +9,6 @@ use super::super::reader::{Findings, Given, SECRETS_ONLY, Section, Written, sect
 use super::super::scalar::{Read, Wrong, address, duration, text, truth};
 use super::super::suggest;
 use crate::config::Dialect;
-use crate::dialect::tables;
 
 /// An entry of `providers`
 #[derive(Clone, Debug)]
@@ -22,6 +21,10 @@ pub struct Provider {
     pub fake: Given<SocketAddr>,
     /// `key`
     pub key: Given<Secret>,
+    /// `aws`
+    pub aws: Given<Aws>,
+    /// `api_version`
+    pub api_version: Given<String>,
     /// `allow_plaintext`
     pub allow_plaintext: Given<bool>,
     /// `connect_timeout`, in milliseconds.
@@ -32,6 +35,17 @@ pub struct Provider {
     pub reply_timeout: Given<u64>,
     /// `tls`
     pub tls: Given<Tls>,
+}
+
+/// `providers.*.aws`
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// `region`
+    pub region: Given<String>,
+    /// `credentials_file`
+    pub credentials_file: Given<String>,
+    /// `profile`
+    pub profile: Given<String>,
 }
 
 /// `providers.*.tls`
@@ -49,11 +63,21 @@ pub(super) fn provider(fields: &mut Section<'_>, findings: &mut Findings) -> Pro
         url: fields.single("url", text, findings),
         fake: fields.single("fake", address, findings),
         key: secret(fields, "key", findings),
+        aws: fields.section("aws", aws, findings),
+        api_version: fields.single("api_version", text, findings),
         allow_plaintext: fields.single("allow_plaintext", truth, findings),
         connect_timeout: fields.single("connect_timeout", duration, findings),
         first_token_timeout: fields.single("first_token_timeout", duration, findings),
         reply_timeout: fields.single("reply_timeout", duration, findings),
         tls: fields.section("tls", tls, findings),
+    }
+}
+
+fn aws(fields: &mut Section<'_>, findings: &mut Findings) -> Aws {
+    Aws {
+        region: fields.single("region", text, findings),
+        credentials_file: fields.single("credentials_file", text, findings),
+        profile: fields.single("profile", text, findings),
     }
 }
 
@@ -68,15 +92,6 @@ fn dialect(scalar: &Scalar) -> Read<Dialect> {
     let known: Vec<&str> = Dialect::all().map(Dialect::name).collect();
     if let Some(dialect) = Dialect::named(&scalar.text) {
         return Ok(dialect);
-    }
-    if tables::provider(&scalar.text).is_some() {
-        return Err(Wrong {
-            found: format!(
-                "requests to {} are signed, which is not done yet",
-                scalar.shown()
-            ),
-            fix: format!("write one of `{}`", known.join("`, `")),
-        });
     }
     let fix = match suggest::nearest(&scalar.text, known.iter().copied()) {
         Some(meant) => format!("write `{meant}`"),

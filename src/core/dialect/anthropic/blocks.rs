@@ -1,50 +1,22 @@
 //! Messages, written as Anthropic's blocks.
 
-use crate::dialect::chat::{
-    Chat, Message, Outcome, Part, Role, Source, ToolCall, split_instructions,
-};
+use crate::dialect::chat::{Chat, Outcome, Part, Role, Source, ToolCall};
+use crate::dialect::conversation::{Conversation, Turn};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE};
 use crate::dialect::json::{Kind, Tape};
 use crate::dialect::writer::{Writer, compact};
+use crate::eventstream::crc32;
 
 /// Instructions and turns.
 pub fn conversation(o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
-    let (instructions, talk) = split_instructions(&chat.messages);
-    let late: Vec<&Message> = talk
-        .iter()
-        .filter(|message| message.role.instructs())
-        .collect();
-    if !late.is_empty() {
-        gaps.lost(
-            "messages.role",
-            "system messages stand before the conversation here; later ones were moved there",
-        );
-    }
-    let system: Vec<&Part> = instructions
-        .iter()
-        .chain(late)
-        .flat_map(|message| &message.parts)
-        .collect();
+    let Conversation { system, turns } = Conversation::of(chat, gaps);
     if !system.is_empty() {
         o.key("system")
             .list(|list| blocks(list, &system, "system", gaps));
     }
-    let talk: Vec<&Message> = talk
-        .iter()
-        .filter(|message| !message.role.instructs())
-        .collect();
-    if talk.is_empty() {
-        gaps.lost("messages", "there must be one that is not an instruction");
-    }
-    if chat.messages.iter().any(|message| message.name.is_some()) {
-        gaps.advice("messages.name", "who speaks of several is not said here");
-    }
     o.key("messages").list(|list| {
-        for turn in talk.chunk_by(|left, right| left.role == right.role) {
-            let assistant = turn
-                .first()
-                .is_some_and(|first| first.role == Role::Assistant);
-            let parts: Vec<&Part> = turn.iter().flat_map(|message| &message.parts).collect();
+        for Turn { role, parts } in turns {
+            let assistant = role == Role::Assistant;
             list.object(|o| {
                 let role = if assistant { "assistant" } else { "user" };
                 o.key("role").text(role);
@@ -203,8 +175,12 @@ pub fn arguments(call: &ToolCall) -> Option<String> {
     (json.kind() == Kind::Object).then(|| compact(json))
 }
 
-/// Only letters, digits, `_` and `-` may stand in an id there; the same change in call and result.
+/// Only letters, digits, `_` and `-` may stand in an id there, and on Bedrock 64 of them; the same change in call and
+/// result.
 pub fn safe_id(id: &str) -> String {
+    if id.len() > 64 {
+        return format!("call_{:08x}", crc32(id.as_bytes()));
+    }
     id.chars()
         .map(|character| match character {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => character,

@@ -134,6 +134,17 @@ fn result(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result
     })
 }
 
+/// A document in blocks: only its words mean something elsewhere.
+fn content(json: Json<'_>, place: &Place<'_>) -> Result<String, Refusal> {
+    let inside = json.get("content").ok_or_else(|| place.missing())?;
+    if let Some(text) = inside.text() {
+        return Ok(text.into_owned());
+    }
+    let texts: Option<Vec<_>> = inside.items().map(|block| block.text_of("text")).collect();
+    let texts = texts.ok_or_else(|| place.field("content").wrong("text, or blocks of it"))?;
+    Ok(texts.join("\n\n"))
+}
+
 fn source(json: Json<'_>, place: &Place<'_>) -> Result<Source, Refusal> {
     let place = place.field("source");
     let source = json.get("source").ok_or_else(|| place.missing())?;
@@ -144,11 +155,12 @@ fn source(json: Json<'_>, place: &Place<'_>) -> Result<Source, Refusal> {
         },
         "url" => Source::Url(ask::text(source, "url", &place)?),
         "text" => Source::Text(ask::text(source, "data", &place)?),
+        "content" => Source::Text(content(source, &place)?),
         "file" => Source::File(ask::text(source, "file_id", &place)?),
         _ => {
             return Err(place
                 .field("type")
-                .wrong("`base64`, `url`, `text` or `file`"));
+                .wrong("`base64`, `url`, `text`, `content` or `file`"));
         }
     };
     ask::checked(source, &place)

@@ -1,5 +1,6 @@
 //! Anthropic's dialect: as clients speak it, and as it is spoken by Anthropic, on Bedrock and on Vertex.
 
+use crate::dialect::bedrock;
 use crate::dialect::chat::Chat;
 use crate::dialect::event::{Complaint, Event};
 use crate::dialect::frame_reader::{FrameReader, Wrapped};
@@ -42,8 +43,22 @@ impl Provider for Anthropic {
         }
     }
 
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
-        (self.0 == Hosting::Anthropic).then_some(("x-api-key", ""))
+    fn key_header(&self) -> (&'static str, &'static str) {
+        match self.0 {
+            Hosting::Anthropic => ("x-api-key", ""),
+            Hosting::Vertex | Hosting::Bedrock => ("authorization", "Bearer "),
+        }
+    }
+
+    fn signed_service(&self) -> Option<&'static str> {
+        (self.0 == Hosting::Bedrock).then_some(bedrock::SERVICE)
+    }
+
+    fn base_path_end(&self) -> &'static str {
+        match self.0 {
+            Hosting::Vertex => "/publishers/anthropic",
+            Hosting::Anthropic | Hosting::Bedrock => "",
+        }
     }
 
     fn understands(&self) -> &'static str {

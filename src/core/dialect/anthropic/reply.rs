@@ -5,6 +5,7 @@ use crate::dialect::json::{Kind, Tape};
 use crate::dialect::reply::{Reply, Said};
 use crate::dialect::speak::{Asked, Fault, Stream};
 use crate::dialect::writer::{Writer, compact, object};
+use crate::units::Tokens;
 
 /// An answer in one piece. There is only one of several here.
 pub fn whole(asked: &Asked, reply: &Reply) -> Vec<u8> {
@@ -94,12 +95,22 @@ fn stop_reason(finish: Finish) -> &'static str {
 /// `input_tokens` is without what the cache gave or took here, whoever answered.
 fn usage(o: &mut Writer<'_>, report: &Report) {
     let used = &report.usage;
-    o.key("input_tokens").whole(used.input.0);
-    o.key("cache_creation_input_tokens")
-        .whole(used.cache_write.0);
+    o.key("input_tokens")
+        .whole(used.input.plus(used.audio_input).0);
+    o.key("cache_creation_input_tokens").whole(used.written().0);
     o.key("cache_read_input_tokens").whole(used.cached_input.0);
-    o.key("output_tokens")
-        .whole(used.output.plus(used.reasoning).0);
+    if used.cache_write_hour > Tokens(0) {
+        o.key("cache_creation").object(|o| {
+            o.key("ephemeral_5m_input_tokens").whole(used.cache_write.0);
+            o.key("ephemeral_1h_input_tokens")
+                .whole(used.cache_write_hour.0);
+        });
+    }
+    o.key("output_tokens").whole(used.answer().0);
+    if used.reasoning > Tokens(0) {
+        o.key("output_tokens_details")
+            .object(|o| o.key("thinking_tokens").whole(used.reasoning.0));
+    }
 }
 
 /// `{"type": "error", "error": {...}}`

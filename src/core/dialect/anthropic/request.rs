@@ -150,6 +150,8 @@ fn tool(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<T
         "input_schema",
         "strict",
         "cache_control",
+        // In how many pieces the arguments arrive: the Vercel AI SDK always says it.
+        "eager_input_streaming",
     ];
     ask::note_unread(json, &known, place, unread);
     let name = ask::text(json, "name", place)?;

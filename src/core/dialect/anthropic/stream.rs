@@ -1,5 +1,6 @@
 //! Replies of Anthropic's Messages API, streamed and whole, as events.
 
+use crate::dialect::calls::Calls;
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
 use crate::dialect::json::{Json, Tape};
@@ -8,30 +9,12 @@ use crate::dialect::sse_reader::Meaning;
 use crate::dialect::writer::compact;
 use crate::usage::Usage;
 
-/// More blocks in one reply are not read.
-const BLOCKS_MAX: usize = 4_096;
-
 /// What the events of a stream mean.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// Which block is which call, in order.
-    calls: Vec<Call>,
+    calls: Calls,
     report: Report,
     state: State,
-}
-
-/// A call, and whether its arguments have begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Call {
-    block: u64,
-    number: u32,
-    arguments: Arguments,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arguments {
-    None,
-    Some,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,16 +30,13 @@ impl Meaning for Blocks {
             Some("message_start") => self.start(json.get("message"), sink),
             Some("content_block_start") => self.block(json, sink),
             Some("content_block_delta") => self.delta(json, sink),
-            Some("content_block_stop") => {
-                if let Some(call) = self.call(json) {
-                    call.end(sink);
-                }
-            }
+            Some("content_block_stop") => self.calls.end(index(json), sink),
             Some("message_delta") => {
                 let reason = json
                     .get("delta")
                     .and_then(|delta| delta.text_of("stop_reason"));
                 if let Some(reason) = reason {
+                    self.calls.end_all(sink);
                     sink(Event::Finish {
                         choice: 0,
                         reason: finish(&reason),
@@ -71,30 +51,6 @@ impl Meaning for Blocks {
             Some("error") => sink(Event::Error(&complaint(json, None))),
             _ => {}
         }
-    }
-}
-
-impl Call {
-    fn say(&mut self, piece: &str, sink: &mut dyn FnMut(Event<'_>)) {
-        if !piece.is_empty() {
-            self.arguments = Arguments::Some;
-            sink(Event::ToolArguments {
-                choice: 0,
-                call: self.number,
-                piece,
-            });
-        }
-    }
-
-    /// A call without arguments says nothing here; elsewhere an empty object is expected.
-    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.arguments == Arguments::None {
-            self.say("{}", sink);
-        }
-        sink(Event::ToolEnd {
-            choice: 0,
-            call: self.number,
-        });
     }
 }
 
@@ -116,28 +72,22 @@ impl Blocks {
         let Some(block) = json.get("content_block") else {
             return;
         };
-        let index = json.get("index").and_then(Json::whole).unwrap_or(0);
+        let of = |name| block.text_of(name).unwrap_or_default();
         match block.text_of("type").as_deref() {
-            Some("tool_use") if self.calls.len() < BLOCKS_MAX => {
-                let call = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-                self.calls.push(Call {
-                    block: index,
-                    number: call,
-                    arguments: Arguments::None,
-                });
-                sink(Event::ToolStart {
-                    choice: 0,
-                    call,
-                    id: &block.text_of("id").unwrap_or_default(),
-                    name: &block.text_of("name").unwrap_or_default(),
-                    signature: None,
-                });
+            Some("tool_use") => {
+                self.calls
+                    .begin(index(json), (&of("id"), &of("name")), sink);
+                // Some that speak this dialect say the arguments at once.
+                let input = block.get("input").map(compact);
+                if let Some(input) = input.filter(|input| input != "{}") {
+                    self.calls.argue(index(json), &input, sink);
+                }
             }
             Some("redacted_thinking") => sink(Event::SealedThinking {
                 choice: 0,
-                data: &block.text_of("data").unwrap_or_default(),
+                data: &of("data"),
             }),
-            Some("text") => text(&block.text_of("text").unwrap_or_default(), sink),
+            Some("text") => text(&of("text"), sink),
             _ => {}
         }
     }
@@ -158,27 +108,23 @@ impl Blocks {
                 signature: &piece("signature"),
             }),
             Some("input_json_delta") => {
-                let piece = piece("partial_json");
-                if let Some(call) = self.call(json) {
-                    call.say(&piece, sink);
-                }
+                self.calls.argue(index(json), &piece("partial_json"), sink);
             }
             _ => {}
         }
     }
 
-    fn call(&mut self, json: Json<'_>) -> Option<&mut Call> {
-        let index = json.get("index").and_then(Json::whole)?;
-        self.calls.iter_mut().rev().find(|call| call.block == index)
-    }
-
     /// What comes later is the sum so far; what does not come again stays.
     fn usage(&mut self, usage: Option<Json<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
-        if let Some(usage) = usage {
+        if let Some(usage) = usage.filter(|usage| usage.entries().next().is_some()) {
             self.report = report(usage, self.report);
             sink(Event::Usage(self.report));
         }
     }
+}
+
+fn index(json: Json<'_>) -> u64 {
+    json.get("index").and_then(Json::whole).unwrap_or(0)
 }
 
 fn text(text: &str, sink: &mut dyn FnMut(Event<'_>)) {
@@ -202,9 +148,8 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
         model: &json.text_of("model").unwrap_or_default(),
         created: None,
     });
-    let mut calls = 0;
     for block in content.items() {
-        said(block, &mut calls, sink);
+        said(block, &mut blocks.calls, sink);
     }
     sink(Event::Finish {
         choice: 0,
@@ -215,7 +160,7 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
     Ok(())
 }
 
-fn said(block: Json<'_>, calls: &mut u32, sink: &mut dyn FnMut(Event<'_>)) {
+fn said(block: Json<'_>, calls: &mut Calls, sink: &mut dyn FnMut(Event<'_>)) {
     let of = |name| block.text_of(name).unwrap_or_default();
     match block.text_of("type").as_deref() {
         Some("text") => text(&of("text"), sink),
@@ -234,22 +179,8 @@ fn said(block: Json<'_>, calls: &mut u32, sink: &mut dyn FnMut(Event<'_>)) {
             data: &of("data"),
         }),
         Some("tool_use") => {
-            let call = *calls;
-            *calls = call.saturating_add(1);
-            sink(Event::ToolStart {
-                choice: 0,
-                call,
-                id: &of("id"),
-                name: &of("name"),
-                signature: None,
-            });
-            let input = block.get("input").map_or_else(|| "{}".to_owned(), compact);
-            sink(Event::ToolArguments {
-                choice: 0,
-                call,
-                piece: &input,
-            });
-            sink(Event::ToolEnd { choice: 0, call });
+            let input = block.get("input").map_or_else(String::new, compact);
+            calls.say((&of("id"), &of("name")), &input, sink);
         }
         _ => {}
     }
@@ -287,30 +218,39 @@ fn finish(reason: &str) -> Finish {
 }
 
 /// `input_tokens` is without what was read from or written to the cache here; thoughts are part of what was
-/// answered, and not told apart.
+/// answered, and newer models tell how much of it.
 pub fn report(usage: Json<'_>, before: Report) -> Report {
     let mut figures = Figures::default();
     let mut count = |name, before| match usage.get(name) {
         Some(value) => figures.count(Some(value)),
         None => before,
     };
-    let used = Usage {
-        input: count("input_tokens", before.usage.input),
-        cached_input: count("cache_read_input_tokens", before.usage.cached_input),
-        cache_write: count("cache_creation_input_tokens", before.usage.cache_write),
-        output: count("output_tokens", before.usage.output),
-        reasoning: before.usage.reasoning,
-        ..Usage::default()
-    };
+    let input = count("input_tokens", before.usage.input);
+    let cached_input = count("cache_read_input_tokens", before.usage.cached_input);
+    let written = count("cache_creation_input_tokens", before.usage.written());
+    let answer = count("output_tokens", before.usage.answer());
     let hour = match usage.get("cache_creation") {
         Some(creation) => figures.field(Some(creation), "ephemeral_1h_input_tokens"),
-        None => before.cache_write_hour,
+        None => before.usage.cache_write_hour,
     };
-    let (_, cache_write_hour) = figures.divide(used.cache_write, hour);
-    Report {
-        usage: used,
+    let (cache_write, cache_write_hour) = figures.divide(written, hour);
+    let thought = match usage.get("output_tokens_details") {
+        Some(details) => figures.field(Some(details), "thinking_tokens"),
+        None => before.usage.reasoning,
+    };
+    let (output, reasoning) = figures.divide(answer, thought);
+    let used = Usage {
+        input,
+        cached_input,
+        cache_write,
         cache_write_hour,
-        suspect: before.suspect.or_else(|| figures.suspect()),
-        ..before
+        output,
+        reasoning,
+        ..Usage::default()
+    };
+    let now = figures.report(used, None);
+    Report {
+        usage: now.usage,
+        suspect: before.suspect.or(now.suspect),
     }
 }

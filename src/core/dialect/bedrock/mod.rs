@@ -9,6 +9,9 @@ use crate::dialect::speak::{Provider, Reader, Target, Unreadable, Written};
 pub mod stream;
 pub mod write;
 
+/// What its requests are signed for, by whichever of its interfaces.
+pub const SERVICE: &str = "bedrock";
+
 /// Every model on Bedrock that converses.
 #[derive(Clone, Copy, Debug)]
 pub struct Bedrock;
@@ -16,6 +19,10 @@ pub struct Bedrock;
 impl Provider for Bedrock {
     fn name(&self) -> &'static str {
         "bedrock"
+    }
+
+    fn signed_service(&self) -> Option<&'static str> {
+        Some(SERVICE)
     }
 
     fn write(

@@ -1,36 +1,21 @@
 //! Replies of Bedrock's Converse, streamed and whole, as events.
 
+use std::borrow::Cow;
+
+use crate::dialect::calls::Calls;
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
 use crate::dialect::frame_reader::FrameMeaning;
-use crate::dialect::json::{Json, Tape};
+use crate::dialect::json::{Json, Kind, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::writer::compact;
 use crate::usage::Usage;
 
-/// More blocks in one reply are not read.
-const BLOCKS_MAX: usize = 4_096;
-
 /// What the events of a stream mean.
 #[derive(Debug, Default)]
 pub struct Converse {
-    /// Which block is which call, in order.
-    calls: Vec<Call>,
+    calls: Calls,
     state: State,
-}
-
-/// A call, and whether its arguments have begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Call {
-    block: u64,
-    number: u32,
-    arguments: Arguments,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arguments {
-    None,
-    Some,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,21 +33,16 @@ impl FrameMeaning for Converse {
             "messageStart" => start(sink),
             "contentBlockStart" => self.block(json, sink),
             "contentBlockDelta" => self.delta(json, sink),
-            "contentBlockStop" => {
-                if let Some(call) = self.call(json) {
-                    call.end(sink);
+            "contentBlockStop" => self.calls.end(index(json), sink),
+            "messageStop" if self.state == State::Open => {
+                self.calls.end_all(sink);
+                self.state = State::ExpectFigures;
+                if ends(json, sink) == Ended::Badly {
+                    self.state = State::Done;
                 }
             }
-            "messageStop" => {
-                self.state = State::ExpectFigures;
-                let reason = json.text_of("stopReason").unwrap_or_default();
-                sink(Event::Finish {
-                    choice: 0,
-                    reason: finish(&reason),
-                });
-            }
             "metadata" => {
-                if let Some(usage) = json.get("usage") {
+                if let Some(usage) = usage_of(json) {
                     sink(Event::Usage(report(usage)));
                 }
                 self.finish(sink);
@@ -87,44 +67,13 @@ fn start(sink: &mut dyn FnMut(Event<'_>)) {
     });
 }
 
-impl Call {
-    fn say(&mut self, piece: &str, sink: &mut dyn FnMut(Event<'_>)) {
-        if !piece.is_empty() {
-            self.arguments = Arguments::Some;
-            sink(Event::ToolArguments {
-                choice: 0,
-                call: self.number,
-                piece,
-            });
-        }
-    }
-
-    /// A call without arguments says nothing here; elsewhere an empty object is expected.
-    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.arguments == Arguments::None {
-            self.say("{}", sink);
-        }
-        sink(Event::ToolEnd {
-            choice: 0,
-            call: self.number,
-        });
-    }
-}
-
 impl Converse {
     fn block(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let tool = json.get("start").and_then(|start| start.get("toolUse"));
-        let Some(tool) = tool.filter(|_| self.calls.len() < BLOCKS_MAX) else {
-            return;
-        };
-        let index = index(json).unwrap_or(0);
-        let call = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.push(Call {
-            block: index,
-            number: call,
-            arguments: Arguments::None,
-        });
-        begin(tool, call, sink);
+        if let Some(tool) = tool {
+            self.calls
+                .begin(index(json), (&id(tool), &name(tool)), sink);
+        }
     }
 
     fn delta(&mut self, json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
@@ -138,32 +87,27 @@ impl Converse {
             });
         }
         let input = delta.get("toolUse").and_then(|tool| tool.text_of("input"));
-        if let (Some(piece), Some(call)) = (input, self.call(json)) {
-            call.say(&piece, sink);
+        if let Some(piece) = input {
+            self.calls.argue(index(json), &piece, sink);
         }
         if let Some(thought) = delta.get("reasoningContent") {
             reasoning(thought, sink);
         }
     }
-
-    fn call(&mut self, json: Json<'_>) -> Option<&mut Call> {
-        let index = index(json)?;
-        self.calls.iter_mut().rev().find(|call| call.block == index)
-    }
 }
 
-fn index(json: Json<'_>) -> Option<u64> {
-    json.get("contentBlockIndex").and_then(Json::whole)
+fn index(json: Json<'_>) -> u64 {
+    json.get("contentBlockIndex")
+        .and_then(Json::whole)
+        .unwrap_or(0)
 }
 
-fn begin(tool: Json<'_>, call: u32, sink: &mut dyn FnMut(Event<'_>)) {
-    sink(Event::ToolStart {
-        choice: 0,
-        call,
-        id: &tool.text_of("toolUseId").unwrap_or_default(),
-        name: &tool.text_of("name").unwrap_or_default(),
-        signature: None,
-    });
+fn id(tool: Json<'_>) -> Cow<'_, str> {
+    tool.text_of("toolUseId").unwrap_or_default()
+}
+
+fn name(tool: Json<'_>) -> Cow<'_, str> {
+    tool.text_of("name").unwrap_or_default()
 }
 
 /// Text and seal of a thought, or all of it sealed.
@@ -199,7 +143,7 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
         .and_then(|message| message.get("content"))
         .ok_or(Unreadable)?;
     start(sink);
-    let mut call = 0;
+    let mut calls = Calls::default();
     for block in content.items() {
         if let Some(text) = block.text_of("text") {
             sink(Event::Text {
@@ -211,26 +155,50 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
             reasoning(thought, sink);
         }
         if let Some(tool) = block.get("toolUse") {
-            begin(tool, call, sink);
-            let input = tool.get("input").map_or_else(|| "{}".to_owned(), compact);
-            sink(Event::ToolArguments {
-                choice: 0,
-                call,
-                piece: &input,
-            });
-            sink(Event::ToolEnd { choice: 0, call });
-            call = call.saturating_add(1);
+            let input = tool.get("input").map_or_else(String::new, compact);
+            calls.say((&id(tool), &name(tool)), &input, sink);
         }
+    }
+    let ended = ends(json, sink);
+    if let Some(usage) = usage_of(json) {
+        sink(Event::Usage(report(usage)));
+    }
+    if ended == Ended::Well {
+        sink(Event::Done);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Well,
+    Badly,
+}
+
+fn ends(json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) -> Ended {
+    let reason = json.text_of("stopReason").unwrap_or_default();
+    if matches!(
+        reason.as_ref(),
+        "malformed_model_output" | "malformed_tool_use"
+    ) {
+        let message = "The model said something that its provider could not read.";
+        sink(Event::Error(&Complaint::new(
+            message,
+            &reason,
+            Class::Server,
+        )));
+        return Ended::Badly;
     }
     sink(Event::Finish {
         choice: 0,
-        reason: finish(&json.text_of("stopReason").unwrap_or_default()),
+        reason: finish(&reason),
     });
-    if let Some(usage) = json.get("usage") {
-        sink(Event::Usage(report(usage)));
-    }
-    sink(Event::Done);
-    Ok(())
+    Ended::Well
+}
+
+fn usage_of(json: Json<'_>) -> Option<Json<'_>> {
+    json.get("usage")
+        .filter(|usage| usage.kind() == Kind::Object)
 }
 
 fn finish(reason: &str) -> Finish {
@@ -264,22 +232,25 @@ pub fn error(status: u16, body: &[u8]) -> Complaint {
 /// depends on the model, so it is doubted only where it is neither sum.
 pub fn report(usage: Json<'_>) -> Report {
     let mut figures = Figures::default();
-    let mut count = |name| figures.field(Some(usage), name);
+    let written = figures.field(Some(usage), "cacheWriteInputTokens");
+    let mut kept = usage
+        .get("cacheDetails")
+        .map(Json::items)
+        .into_iter()
+        .flatten();
+    let hour = kept.find(|detail| detail.text_of("ttl").as_deref() == Some("1h"));
+    let hour = figures.field(hour, "inputTokens");
+    let (cache_write, cache_write_hour) = figures.divide(written, hour);
     let used = Usage {
-        input: count("inputTokens"),
-        cached_input: count("cacheReadInputTokens"),
-        cache_write: count("cacheWriteInputTokens"),
-        output: count("outputTokens"),
+        input: figures.field(Some(usage), "inputTokens"),
+        cached_input: figures.field(Some(usage), "cacheReadInputTokens"),
+        cache_write,
+        cache_write_hour,
+        output: figures.field(Some(usage), "outputTokens"),
         ..Usage::default()
     };
-    let total = usage.get("totalTokens");
     let uncached = used.input.plus(used.output);
-    if total.and_then(Json::whole) != Some(uncached.0) {
-        figures.expect_total(used.total(), total);
-    }
-    Report {
-        usage: used,
-        suspect: figures.suspect(),
-        ..Report::default()
-    }
+    let total = usage.get("totalTokens");
+    let total = total.filter(|total| total.whole() != Some(uncached.0));
+    figures.report(used, total)
 }

@@ -3,10 +3,11 @@
 use crate::dialect::anthropic::blocks::{arguments, safe_id};
 use crate::dialect::anthropic::write::{Plan, top_p};
 use crate::dialect::chat::{
-    Chat, Effort, Format, Message, Outcome, Part, Role, Source, ToolCall, ToolChoice,
-    split_instructions,
+    Chat, Effort, Format, Outcome, Part, Role, Source, ToolCall, ToolChoice,
 };
+use crate::dialect::conversation::{Conversation, Turn};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
+use crate::dialect::json::Tape;
 use crate::dialect::path::segment;
 use crate::dialect::speak::{Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
@@ -120,45 +121,20 @@ fn inference(o: &mut Writer<'_>, chat: &Chat, target: &Target<'_>, gaps: &mut Ga
 }
 
 fn conversation(o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
-    let (instructions, talk) = split_instructions(&chat.messages);
-    let late = talk.iter().filter(|message| message.role.instructs());
-    if late.clone().next().is_some() {
-        gaps.lost(
-            "messages.role",
-            "system messages stand before the conversation here; later ones were moved there",
-        );
-    }
-    let system: Vec<&Message> = instructions.iter().chain(late).collect();
+    let Conversation { system, turns } = Conversation::of(chat, gaps);
     if !system.is_empty() {
-        o.key("system").list(|list| {
-            for part in system.iter().flat_map(|message| &message.parts) {
-                block(list, part, gaps);
-            }
-        });
-    }
-    if chat.messages.iter().any(|message| message.name.is_some()) {
-        gaps.advice("messages.name", "who speaks of several is not said here");
-    }
-    let talk: Vec<&Message> = talk
-        .iter()
-        .filter(|message| !message.role.instructs())
-        .collect();
-    if talk.is_empty() {
-        gaps.lost("messages", "there must be one that is not an instruction");
+        o.key("system")
+            .list(|list| system.iter().for_each(|part| block(list, part, gaps)));
     }
     o.key("messages").list(|list| {
-        for turn in talk.chunk_by(|left, right| left.role == right.role) {
-            let assistant = turn
-                .first()
-                .is_some_and(|first| first.role == Role::Assistant);
+        for Turn { role, parts } in turns {
             list.object(|o| {
-                let role = if assistant { "assistant" } else { "user" };
-                o.key("role").text(role);
-                o.key("content").list(|list| {
-                    for part in turn.iter().flat_map(|message| &message.parts) {
-                        block(list, part, gaps);
-                    }
+                o.key("role").text(match role {
+                    Role::Assistant => "assistant",
+                    Role::System | Role::Developer | Role::User => "user",
                 });
+                o.key("content")
+                    .list(|list| parts.iter().for_each(|part| block(list, part, gaps)));
             });
         }
     });
@@ -210,13 +186,18 @@ fn block(list: &mut Writer<'_>, part: &Part, gaps: &mut Gaps) {
                 }
             });
         }),
-        Part::CacheMark(_) => list.object(cache_point),
+        Part::CacheMark(mark) => list.object(|o| cache_point(o, mark)),
     }
 }
 
-fn cache_point(o: &mut Writer<'_>) {
-    o.key("cachePoint")
-        .object(|o| o.key("type").text("default"));
+fn cache_point(o: &mut Writer<'_>, mark: &str) {
+    let mut tape = Tape::default();
+    let mark = tape.read(mark.as_bytes()).ok();
+    let kept = mark.and_then(|mark| mark.text_of("ttl"));
+    o.key("cachePoint").object(|o| {
+        o.key("type").text("default");
+        o.text_field("ttl", kept.as_deref());
+    });
 }
 
 fn call(list: &mut Writer<'_>, call: &ToolCall, gaps: &mut Gaps) {
@@ -347,8 +328,8 @@ fn tools(o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
                         }
                     });
                 });
-                if tool.cache_mark.is_some() {
-                    list.object(cache_point);
+                if let Some(mark) = &tool.cache_mark {
+                    list.object(|o| cache_point(o, mark));
                 }
             }
         });

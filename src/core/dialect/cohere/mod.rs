@@ -18,10 +18,6 @@ impl Provider for Cohere {
         "cohere"
     }
 
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
-        Some(("authorization", "Bearer "))
-    }
-
     fn write(
         &self,
         chat: &Chat,

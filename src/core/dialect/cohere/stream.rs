@@ -1,21 +1,20 @@
 //! Replies of Cohere's chat, streamed and whole, as events.
 
+use std::borrow::Cow;
+
+use crate::dialect::calls::Calls;
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
-use crate::dialect::json::{Json, Tape};
+use crate::dialect::json::{Json, Kind, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::sse_reader::Meaning;
 use crate::units::Tokens;
 use crate::usage::Usage;
 
-/// More calls in one reply are not read.
-const CALLS_MAX: usize = 1_024;
-
 /// What the events of a stream mean.
 #[derive(Debug, Default)]
 pub struct Deltas {
-    /// The numbers of the calls as they come, in order.
-    calls: Vec<u64>,
+    calls: Calls,
     state: State,
 }
 
@@ -43,41 +42,28 @@ impl Meaning for Deltas {
             Some("tool-plan-delta") => {
                 plan(message, sink);
             }
-            Some("tool-call-start") if self.calls.len() < CALLS_MAX => {
-                let number = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-                self.calls.push(index(json));
+            Some("tool-call-start") => {
                 if let Some(call) = message.and_then(|message| message.get("tool_calls")) {
-                    begin(call, number, sink);
-                    arguments(call, number, sink);
+                    self.calls
+                        .begin(index(json), (&id(call), &name(call)), sink);
+                    self.calls.argue(index(json), &arguments(call), sink);
                 }
             }
             Some("tool-call-delta") => {
-                let call = message.and_then(|message| message.get("tool_calls"));
-                if let (Some(call), Some(number)) = (call, self.number(json)) {
-                    arguments(call, number, sink);
+                if let Some(call) = message.and_then(|message| message.get("tool_calls")) {
+                    self.calls.argue(index(json), &arguments(call), sink);
                 }
             }
-            Some("tool-call-end") => {
-                if let Some(call) = self.number(json) {
-                    sink(Event::ToolEnd { choice: 0, call });
-                }
-            }
+            Some("tool-call-end") => self.calls.end(index(json), sink),
             Some("message-end") if self.state == State::Open => {
                 self.state = State::Ended;
+                self.calls.end_all(sink);
                 let delta = json.get("delta").unwrap_or(json);
                 end(delta, sink);
             }
             None if json.get("message").is_some() => sink(Event::Error(&complaint(json, None))),
             _ => {}
         }
-    }
-}
-
-impl Deltas {
-    fn number(&self, json: Json<'_>) -> Option<u32> {
-        let index = index(json);
-        let at = self.calls.iter().rposition(|known| *known == index)?;
-        u32::try_from(at).ok()
     }
 }
 
@@ -110,33 +96,23 @@ fn plan(message: Option<Json<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
     }
 }
 
-fn begin(call: Json<'_>, number: u32, sink: &mut dyn FnMut(Event<'_>)) {
-    let function = call.get("function").unwrap_or(call);
-    sink(Event::ToolStart {
-        choice: 0,
-        call: number,
-        id: &call.text_of("id").unwrap_or_default(),
-        name: &function.text_of("name").unwrap_or_default(),
-        signature: None,
-    });
+fn id(call: Json<'_>) -> Cow<'_, str> {
+    call.text_of("id").unwrap_or_default()
 }
 
-fn arguments(call: Json<'_>, number: u32, sink: &mut dyn FnMut(Event<'_>)) {
+fn name(call: Json<'_>) -> Cow<'_, str> {
     let function = call.get("function").unwrap_or(call);
-    if let Some(piece) = function
-        .text_of("arguments")
-        .filter(|text| !text.is_empty())
-    {
-        sink(Event::ToolArguments {
-            choice: 0,
-            call: number,
-            piece: &piece,
-        });
-    }
+    function.text_of("name").unwrap_or_default()
+}
+
+fn arguments(call: Json<'_>) -> Cow<'_, str> {
+    let function = call.get("function").unwrap_or(call);
+    function.text_of("arguments").unwrap_or_default()
 }
 
 fn end(json: Json<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-    if let Some(usage) = json.get("usage") {
+    let usage = json.get("usage");
+    if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
         sink(Event::Usage(report(usage)));
     }
     let reason = json.text_of("finish_reason").unwrap_or_default();
@@ -174,14 +150,10 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
     {
         said(content, sink);
     }
-    let calls = message.get("tool_calls").map(Json::items);
-    for (number, call) in (0_u32..).zip(calls.into_iter().flatten()) {
-        begin(call, number, sink);
-        arguments(call, number, sink);
-        sink(Event::ToolEnd {
-            choice: 0,
-            call: number,
-        });
+    let mut calls = Calls::default();
+    let called = message.get("tool_calls").map(Json::items);
+    for call in called.into_iter().flatten() {
+        calls.say((&id(call), &name(call)), &arguments(call), sink);
     }
     end(json, sink);
     Ok(())
@@ -213,23 +185,28 @@ fn complaint(json: Json<'_>, status: Option<u16>) -> Complaint {
     Complaint::new(&message, "", Class::Unknown).classified(status)
 }
 
-/// What is billed, where it is said: the provider's own frame around a prompt is not.
+/// What is billed, where it is said: the provider's own frame around a prompt is counted, and not billed. The cache is
+/// counted with the frame, so only what it holds beyond the frame was surely billed: more would charge too little.
 pub fn report(usage: Json<'_>) -> Report {
     let mut figures = Figures::default();
-    let counted = usage.get("billed_units").or_else(|| usage.get("tokens"));
-    let prompt = figures.field(counted, "input_tokens");
+    let (billed, counted) = (usage.get("billed_units"), usage.get("tokens"));
+    let told = billed.or(counted);
+    let prompt = figures.field(told, "input_tokens");
+    let with_frame = figures.field(counted, "input_tokens");
     let cached = figures.field(Some(usage), "cached_tokens");
-    // The cache also holds what is not billed.
-    let cached = Tokens(cached.0.min(prompt.0));
-    let (input, cached_input) = figures.divide(prompt, cached);
-    Report {
-        usage: Usage {
-            input,
-            cached_input,
-            output: figures.field(counted, "output_tokens"),
-            ..Usage::default()
-        },
-        suspect: figures.suspect(),
-        ..Report::default()
-    }
+    let (input, cached_input) = if with_frame.0 == 0 {
+        // Nothing tells how large the frame is.
+        (prompt, Tokens(0))
+    } else {
+        let frame = with_frame.0.saturating_sub(prompt.0);
+        let surely = Tokens(cached.0.saturating_sub(frame));
+        figures.uncached(prompt, surely)
+    };
+    let used = Usage {
+        input,
+        cached_input,
+        output: figures.field(told, "output_tokens"),
+        ..Usage::default()
+    };
+    figures.report(used, None)
 }

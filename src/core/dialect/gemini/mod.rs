@@ -26,8 +26,18 @@ impl Provider for Gemini {
         }
     }
 
-    fn key_header(&self) -> Option<(&'static str, &'static str)> {
-        (*self == Self::Studio).then_some(("x-goog-api-key", ""))
+    fn key_header(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Studio => ("x-goog-api-key", ""),
+            Self::Vertex => ("authorization", "Bearer "),
+        }
+    }
+
+    fn base_path_end(&self) -> &'static str {
+        match self {
+            Self::Vertex => "/publishers/google",
+            Self::Studio => "",
+        }
     }
 
     fn write(

@@ -2,10 +2,11 @@
 
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
-use crate::dialect::json::{Json, Tape};
+use crate::dialect::json::{Json, Kind, Tape};
 use crate::dialect::speak::Unreadable;
 use crate::dialect::sse_reader::Meaning;
-use crate::dialect::writer::compact;
+use crate::dialect::writer::{Writer, compact, object};
+use crate::eventstream::crc32;
 use crate::units::Tokens;
 use crate::usage::Usage;
 
@@ -16,7 +17,8 @@ const CHOICES_MAX: usize = 128;
 #[derive(Debug, Default)]
 pub struct Candidates {
     state: State,
-    id: String,
+    /// Stands for the reply in the ids of its calls, which are short: OpenAI takes 40 letters.
+    reply: u32,
     /// How many calls each answer has made, and whether it is finished.
     answers: Vec<(u32, u32)>,
 }
@@ -45,7 +47,8 @@ impl Meaning for Candidates {
             self.candidate(candidate, sink);
         }
         self.blocked(json, sink);
-        if let Some(usage) = json.get("usageMetadata") {
+        let usage = json.get("usageMetadata");
+        if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
             sink(Event::Usage(report(usage)));
         }
     }
@@ -79,7 +82,7 @@ impl Candidates {
         }
         self.state = State::Started;
         let id = json.text_of("responseId").unwrap_or_default();
-        self.id = id.chars().take(64).collect();
+        self.reply = crc32(id.as_bytes());
         sink(Event::Start {
             id: &id,
             model: &json.text_of("modelVersion").unwrap_or_default(),
@@ -93,6 +96,12 @@ impl Candidates {
             .and_then(Json::whole)
             .and_then(|index| u32::try_from(index).ok())
             .unwrap_or(0);
+        if let Some(chosen) = json.get("logprobsResult") {
+            sink(Event::Logprobs {
+                choice,
+                json: &logprobs(chosen),
+            });
+        }
         let parts = json
             .get("content")
             .and_then(|content| content.get("parts"))
@@ -103,6 +112,15 @@ impl Candidates {
         let Some(reason) = json.text_of("finishReason") else {
             return;
         };
+        if BROKEN.contains(&reason.as_ref()) {
+            self.state = State::Failed;
+            let message = "The model said something that its provider could not read.";
+            return sink(Event::Error(&Complaint::new(
+                message,
+                &reason,
+                Class::Server,
+            )));
+        }
         let called = self.answers.iter().any(|(known, _)| *known == choice);
         let mut reason = finish(&reason);
         if called && reason == Finish::Stop {
@@ -156,7 +174,7 @@ impl Candidates {
         };
         let call = *counter;
         *counter = call.saturating_add(1);
-        let made = format!("call_{}_{choice}_{call}", self.id);
+        let made = format!("call_{:08x}_{choice}_{call}", self.reply);
         let id = json.text_of("id").filter(|id| !id.is_empty());
         sink(Event::ToolStart {
             choice,
@@ -189,15 +207,59 @@ impl Candidates {
     }
 }
 
+/// Ends that are failures: there is no answer, and another try may have one.
+const BROKEN: &[&str] = &[
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+];
+
+/// As OpenAI writes them.
+fn logprobs(json: Json<'_>) -> String {
+    let list = |name| json.get(name).map(Json::items).into_iter().flatten();
+    let mut others = list("topCandidates");
+    let written = object(|o| {
+        o.key("content").list(|tokens| {
+            for chosen in list("chosenCandidates") {
+                let top = others.next().and_then(|top| top.get("candidates"));
+                tokens.object(|o| {
+                    token(o, chosen);
+                    o.key("top_logprobs").list(|list| {
+                        for one in top.map(Json::items).into_iter().flatten() {
+                            list.object(|o| token(o, one));
+                        }
+                    });
+                });
+            }
+        });
+        o.key("refusal").null();
+    });
+    String::from_utf8(written).unwrap_or_default()
+}
+
+fn token(o: &mut Writer<'_>, json: Json<'_>) {
+    let text = json.text_of("token").unwrap_or_default();
+    o.key("token").text(&text);
+    let number = json.get("logProbability").and_then(Json::number);
+    o.key("logprob").raw(number.unwrap_or("0"));
+    o.key("bytes")
+        .list(|list| text.bytes().for_each(|byte| list.whole(u64::from(byte))));
+}
+
 fn finish(reason: &str) -> Finish {
     match reason {
-        "MAX_TOKENS" => Finish::Length,
+        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
         "SAFETY"
         | "RECITATION"
         | "BLOCKLIST"
         | "PROHIBITED_CONTENT"
         | "SPII"
         | "LANGUAGE"
+        | "ESCALATION"
+        | "MODEL_ARMOR"
+        | "PUP_LIMITED_DISABLED"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => Finish::ContentFilter,
@@ -225,7 +287,7 @@ fn complaint(json: Json<'_>, status: Option<u16>) -> Complaint {
     let mut complaint =
         Complaint::new(&message, &code, Class::Unknown).classified(number.or(status));
     // Google says INVALID_ARGUMENT of a wrong key, too.
-    if complaint.class == Class::Invalid && message.contains("API key not valid") {
+    if complaint.class == Class::Invalid && message.contains("API key") {
         complaint.class = Class::Authentication;
     }
     complaint
@@ -238,28 +300,28 @@ pub fn report(usage: Json<'_>) -> Report {
     let prompt = count(&mut figures, "promptTokenCount")
         .plus(count(&mut figures, "toolUsePromptTokenCount"));
     let cached = count(&mut figures, "cachedContentTokenCount");
-    let (input, cached_input) = figures.divide(prompt, cached);
-    let usage_of = Usage {
+    let (input, cached_input) = figures.uncached(prompt, cached);
+    let heard = audio(&mut figures, usage, "promptTokensDetails");
+    let heard_before = audio(&mut figures, usage, "cacheTokensDetails");
+    let heard = Tokens(heard.0.saturating_sub(heard_before.0));
+    let (input, audio_input) = figures.within(prompt, input, heard);
+    let answer = count(&mut figures, "candidatesTokenCount");
+    let spoken = audio(&mut figures, usage, "candidatesTokensDetails");
+    let (output, audio_output) = figures.divide(answer, spoken);
+    let used = Usage {
         input,
+        audio_input,
         cached_input,
-        output: count(&mut figures, "candidatesTokenCount"),
+        output,
+        audio_output,
         reasoning: count(&mut figures, "thoughtsTokenCount"),
         ..Usage::default()
     };
-    figures.expect_total(usage_of.total(), usage.get("totalTokenCount"));
-    let heard = modality(usage, "promptTokensDetails");
-    let spoken = modality(usage, "candidatesTokensDetails");
-    Report {
-        usage: usage_of,
-        cache_write_hour: Tokens(0),
-        audio_input: Tokens(heard.0.min(input.0)),
-        audio_output: Tokens(spoken.0.min(usage_of.output.0)),
-        suspect: figures.suspect(),
-    }
+    figures.report(used, usage.get("totalTokenCount"))
 }
 
-fn modality(usage: Json<'_>, list: &str) -> Tokens {
+fn audio(figures: &mut Figures, usage: Json<'_>, list: &str) -> Tokens {
     let mut details = usage.get(list).map(Json::items).into_iter().flatten();
     let audio = details.find(|one| one.text_of("modality").as_deref() == Some("AUDIO"));
-    Figures::default().field(audio, "tokenCount")
+    figures.field(audio, "tokenCount")
 }

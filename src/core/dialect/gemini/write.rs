@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::dialect::anthropic::blocks::arguments;
 use crate::dialect::chat::{
-    Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, Tool, ToolCall,
-    ToolChoice, split_instructions,
+    Chat, Effort, Format, Outcome, Part, Role, Source, Thinking, Tool, ToolCall, ToolChoice,
 };
+use crate::dialect::conversation::{Conversation, Turn};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
 use crate::dialect::gemini::Gemini;
 use crate::dialect::json::{Kind, Tape};
@@ -89,7 +89,11 @@ fn generation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
         o.key("stopSequences")
             .list(|list| chat.stop.iter().for_each(|stop| list.text(stop)));
     }
-    gaps.unless_default(chat, &["logprobs", "parallel_tool_calls"]);
+    if let Some(top) = chat.logprobs {
+        o.key("responseLogprobs").truth(true);
+        o.whole_field("logprobs", Some(top).filter(|top| *top > 0));
+    }
+    gaps.unless_default(chat, &["parallel_tool_calls"]);
     match &chat.format {
         Format::Text => {}
         Format::JsonObject => o.key("responseMimeType").text("application/json"),
@@ -135,53 +139,37 @@ fn thinking(o: &mut Writer<'_>, chat: &Chat, counts: bool) {
     reason = "whether this model counts its thoughts, looked up once"
 )]
 fn conversation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
-    let (instructions, talk) = split_instructions(&chat.messages);
-    let late = talk.iter().filter(|message| message.role.instructs());
-    if late.clone().next().is_some() {
-        gaps.lost(
-            "messages.role",
-            "system messages stand before the conversation here; later ones were moved there",
-        );
-    }
-    let system: Vec<&Message> = instructions.iter().chain(late).collect();
+    let Conversation { system, turns } = Conversation::of(chat, gaps);
     if !system.is_empty() {
         o.key("systemInstruction").object(|o| {
-            o.key("parts").list(|list| {
-                for part in system.iter().flat_map(|message| &message.parts) {
-                    written(list, part, gaps);
-                }
-            });
+            o.key("parts")
+                .list(|list| system.iter().for_each(|part| written(list, part, gaps)));
         });
     }
-    if chat.messages.iter().any(|message| message.name.is_some()) {
-        gaps.advice("messages.name", "who speaks of several is not said here");
-    }
-    let talk: Vec<&Message> = talk
-        .iter()
-        .filter(|message| !message.role.instructs())
-        .collect();
-    if talk.is_empty() {
-        gaps.lost("messages", "there must be one that is not an instruction");
-    }
     // A result goes by the name of the nearest call before it that has its id.
-    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut known = Known::default();
     o.key("contents").list(|list| {
-        for turn in talk.chunk_by(|left, right| left.role == right.role) {
-            let assistant = turn
-                .first()
-                .is_some_and(|first| first.role == Role::Assistant);
+        for Turn { role, parts } in turns {
             // Only the first call of a turn bears the seal of the thought behind them.
             let mut seal = (!counts).then_some(NO_SEAL);
             list.object(|o| {
-                o.key("role").text(if assistant { "model" } else { "user" });
+                o.key("role").text(match role {
+                    Role::Assistant => "model",
+                    Role::System | Role::Developer | Role::User => "user",
+                });
                 o.key("parts").list(|list| {
-                    for part in turn.iter().flat_map(|message| &message.parts) {
+                    for part in known.in_order(parts) {
                         if let Part::ToolCall(one) = part {
-                            names.insert(&one.id, &one.name);
+                            known.note(one);
                             call(list, one, seal.take(), gaps);
                         } else if let Part::ToolResult { id, parts, outcome } = part {
-                            let name = names.get(id.as_str()).copied();
-                            result(list, (id, name), parts, *outcome, gaps);
+                            let returned = Returned {
+                                id,
+                                name: known.name(id),
+                                parts,
+                                outcome: *outcome,
+                            };
+                            returned.write(list, counts, gaps);
                         } else {
                             written(list, part, gaps);
                         }
@@ -190,6 +178,42 @@ fn conversation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) 
             });
         }
     });
+}
+
+/// The calls so far.
+#[derive(Default)]
+struct Known<'a> {
+    /// Its place and its name, by id.
+    calls: BTreeMap<&'a str, (usize, &'a str)>,
+}
+
+impl<'a> Known<'a> {
+    fn note(&mut self, call: &'a ToolCall) {
+        let place = self.calls.len();
+        self.calls.insert(&call.id, (place, &call.name));
+    }
+
+    fn name(&self, id: &str) -> Option<&'a str> {
+        self.calls.get(id).map(|(_, name)| *name)
+    }
+
+    /// Results of one tool are told apart by nothing but their order, which is that of the calls.
+    fn in_order(&self, mut parts: Vec<&'a Part>) -> Vec<&'a Part> {
+        let place = |part: &Part| {
+            if let Part::ToolResult { id, .. } = part {
+                self.calls.get(id.as_str()).map_or(0, |(place, _)| *place)
+            } else {
+                usize::MAX
+            }
+        };
+        if parts
+            .iter()
+            .any(|part| matches!(part, Part::ToolResult { .. }))
+        {
+            parts.sort_by_key(|part| place(part));
+        }
+        parts
+    }
 }
 
 fn written(list: &mut Writer<'_>, part: &Part, gaps: &mut Gaps) {
@@ -272,44 +296,65 @@ fn call(list: &mut Writer<'_>, call: &ToolCall, seal: Option<&str>, gaps: &mut G
     });
 }
 
-fn result(
-    list: &mut Writer<'_>,
-    (id, name): (&str, Option<&str>),
-    parts: &[Part],
+/// What a tool gave back.
+struct Returned<'a> {
+    id: &'a str,
+    /// Of the tool, where the call is known.
+    name: Option<&'a str>,
+    parts: &'a [Part],
     outcome: Outcome,
-    gaps: &mut Gaps,
-) {
-    let mut text = String::new();
-    for part in parts {
-        if let Part::Text(more) = part {
-            text.push_str(more);
-        } else if !matches!(part, Part::CacheMark(_)) {
+}
+
+impl Returned<'_> {
+    #[allow(
+        clippy::fn_params_excessive_bools,
+        reason = "whether this model counts its thoughts, looked up once: it is also one that only reads results"
+    )]
+    fn write(&self, list: &mut Writer<'_>, counts: bool, gaps: &mut Gaps) {
+        let mut text = String::new();
+        let mut pictures = Vec::new();
+        for part in self.parts {
+            match part {
+                Part::Text(more) | Part::Refusal(more) => text.push_str(more),
+                Part::Image { .. } | Part::Document { .. } if !counts => pictures.push(part),
+                Part::CacheMark(_) => {}
+                Part::Image { .. }
+                | Part::Document { .. }
+                | Part::Audio { .. }
+                | Part::Thinking { .. }
+                | Part::SealedThinking(_)
+                | Part::ToolCall(_)
+                | Part::ToolResult { .. } => gaps.lost(
+                    "messages tool result",
+                    "results of tools are only text for this model",
+                ),
+            }
+        }
+        if self.name.is_none() {
             gaps.lost(
-                "messages tool result",
-                "results of tools are only text here",
+                "messages.tool_call_id",
+                "no call before it has this id, and results go by the tool's name here",
             );
         }
-    }
-    if name.is_none() {
-        gaps.lost(
-            "messages.tool_call_id",
-            "no call before it has this id, and results go by the tool's name here",
-        );
-    }
-    let field = match outcome {
-        Outcome::Done => "result",
-        Outcome::Failed => "error",
-    };
-    list.object(|o| {
-        o.key("functionResponse").object(|o| {
-            o.key("name").text(name.unwrap_or(id));
-            // An object is wanted; what is none is wrapped into one.
-            match as_object(&text).filter(|_| outcome == Outcome::Done) {
-                Some(object) => o.key("response").raw(&object),
-                None => o.key("response").object(|o| o.key(field).text(&text)),
-            }
+        let field = match self.outcome {
+            Outcome::Done => "result",
+            Outcome::Failed => "error",
+        };
+        list.object(|o| {
+            o.key("functionResponse").object(|o| {
+                o.key("name").text(self.name.unwrap_or(self.id));
+                // An object is wanted; what is none is wrapped into one.
+                match as_object(&text).filter(|_| self.outcome == Outcome::Done) {
+                    Some(object) => o.key("response").raw(&object),
+                    None => o.key("response").object(|o| o.key(field).text(&text)),
+                }
+                if !pictures.is_empty() {
+                    o.key("parts")
+                        .list(|list| pictures.iter().for_each(|part| written(list, part, gaps)));
+                }
+            });
         });
-    });
+    }
 }
 
 fn as_object(text: &str) -> Option<String> {

@@ -1,7 +1,9 @@
 //! The messages of OpenAI's chat completions, understood.
 
 use crate::dialect::ask::{self, Place};
-use crate::dialect::chat::{Message, Outcome, Part, Role, Source, ToolCall, source_of_url};
+use crate::dialect::chat::{
+    Message, Outcome, Part, Role, Source, ToolCall, is_base64, source_of_url,
+};
 use crate::dialect::json::{Json, Kind};
 use crate::dialect::writer::compact;
 use crate::refusal::Refusal;
@@ -191,9 +193,13 @@ fn part(json: Json<'_>, place: &Place<'_>, unread: &mut Vec<String>) -> Result<P
         "image_url" => image(inner.ok_or_else(|| place.missing())?, &place, unread),
         "input_audio" => {
             let audio = inner.ok_or_else(|| place.missing())?;
+            let data = ask::text(audio, "data", &place)?;
+            if !is_base64(&data) {
+                return Err(place.field("data").wrong("base64"));
+            }
             Ok(Part::Audio {
                 format: ask::text(audio, "format", &place)?,
-                data: ask::text(audio, "data", &place)?,
+                data,
             })
         }
         "file" => file(inner.ok_or_else(|| place.missing())?, &place),
@@ -234,6 +240,15 @@ fn file(json: Json<'_>, place: &Place<'_>) -> Result<Part, Refusal> {
     })
 }
 
+/// The seal of the thought behind a call, where Google puts it in this dialect, and so do we.
+pub fn seal(call: Json<'_>) -> Option<String> {
+    let seal = call
+        .get("extra_content")
+        .and_then(|extra| extra.get("google"))
+        .and_then(|google| google.text_of("thought_signature"))?;
+    Some(seal.into_owned())
+}
+
 fn calls(
     json: Json<'_>,
     place: &Place<'_>,
@@ -251,16 +266,12 @@ fn calls(
         let function = call
             .get("function")
             .ok_or_else(|| place.field("function").missing())?;
-        let seal = call
-            .get("extra_content")
-            .and_then(|extra| extra.get("google"))
-            .and_then(|google| google.text_of("thought_signature"));
         parts.push(Part::ToolCall(ToolCall {
             id: ask::text(call, "id", &place)?,
             name: ask::text(function, "name", &place.field("function"))?,
             arguments: ask::text_if(function, "arguments", &place.field("function"))?
                 .unwrap_or_default(),
-            signature: seal.map(String::from),
+            signature: seal(call),
         }));
     }
     Ok(())

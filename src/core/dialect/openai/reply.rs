@@ -1,6 +1,7 @@
 //! Answers in OpenAI's chat completions: whole, and as chunks.
 
 use crate::dialect::event::{Event, Finish, Report};
+use crate::dialect::json::{Json, Tape};
 use crate::dialect::reply::{Choice, Reply, Said};
 use crate::dialect::speak::{Asked, Fault, Stream, UsageWish};
 use crate::dialect::writer::{Writer, object};
@@ -34,7 +35,11 @@ fn choice(o: &mut Writer<'_>, choice: &Choice) {
     o.key("logprobs");
     match choice.logprobs.as_slice() {
         [] => o.null(),
-        [first, ..] => o.raw(first),
+        [all] => o.raw(all),
+        pieces => o.object(|o| {
+            o.key("content")
+                .list(|list| pieces.iter().for_each(|piece| tokens(list, piece)));
+        }),
     }
     o.key("finish_reason")
         .text(finish(choice.finish.unwrap_or(Finish::Stop)));
@@ -99,6 +104,16 @@ fn message(o: &mut Writer<'_>, choice: &Choice) {
     }
 }
 
+/// The probabilities of one piece: `{"content": [...]}`.
+pub fn tokens(list: &mut Writer<'_>, logprobs: &str) {
+    let mut tape = Tape::default();
+    let json = tape.read(logprobs.as_bytes()).ok();
+    let content = json.and_then(|json| json.get("content"));
+    for token in content.map(Json::items).into_iter().flatten() {
+        list.json(token);
+    }
+}
+
 /// As LiteLLM writes them, and its users read them: with the seal that the provider wants back.
 fn thinking_block(o: &mut Writer<'_>, said: &Said) {
     match said {
@@ -122,8 +137,12 @@ fn call(o: &mut Writer<'_>, id: &str, name: &str, arguments: &str, signature: Op
         o.key("name").text(name);
         o.key("arguments").text(arguments);
     });
+    seal(o, signature);
+}
+
+/// The seal of the thought behind a call, where Google itself puts it in OpenAI's dialect.
+pub fn seal(o: &mut Writer<'_>, signature: Option<&str>) {
     if let Some(signature) = signature {
-        // Where Google itself puts it in this dialect.
         o.key("extra_content").object(|o| {
             o.key("google")
                 .object(|o| o.key("thought_signature").text(signature));
@@ -144,21 +163,20 @@ pub fn finish(reason: Finish) -> &'static str {
 /// `prompt_tokens` is the whole prompt here, whoever answered; what was written to a cache is part of it.
 pub fn usage(o: &mut Writer<'_>, report: &Report) {
     let used = &report.usage;
-    let prompt = used.input.plus(used.cached_input).plus(used.cache_write);
-    let answer = used.output.plus(used.reasoning);
+    let (prompt, answer) = (used.prompt(), used.answer());
     o.key("prompt_tokens").whole(prompt.0);
     o.key("completion_tokens").whole(answer.0);
     o.key("total_tokens").whole(prompt.plus(answer).0);
     o.key("prompt_tokens_details").object(|o| {
         o.key("cached_tokens").whole(used.cached_input.0);
-        o.key("audio_tokens").whole(report.audio_input.0);
-        if used.cache_write > Tokens(0) {
-            o.key("cache_write_tokens").whole(used.cache_write.0);
+        o.key("audio_tokens").whole(used.audio_input.0);
+        if used.written() > Tokens(0) {
+            o.key("cache_write_tokens").whole(used.written().0);
         }
     });
     o.key("completion_tokens_details").object(|o| {
         o.key("reasoning_tokens").whole(used.reasoning.0);
-        o.key("audio_tokens").whole(report.audio_output.0);
+        o.key("audio_tokens").whole(used.audio_output.0);
     });
 }
 
@@ -177,7 +195,7 @@ pub fn error(status: u16, fault: &Fault<'_>) -> Vec<u8> {
     })
 }
 
-/// More seals in one answer are not told.
+/// More seals in one reply are not told.
 const SEALS_MAX: usize = 1_024;
 
 /// Writes chunks.
@@ -191,6 +209,8 @@ pub struct Chunks {
     begun: Vec<u32>,
     /// The choice of each seal that was told.
     sealed: Vec<u32>,
+    /// The probabilities of the words that come next, and whose they are.
+    likely: Option<(u32, String)>,
     state: State,
 }
 
@@ -210,6 +230,7 @@ impl Chunks {
             report: None,
             begun: Vec::new(),
             sealed: Vec::new(),
+            likely: None,
             state: State::Open,
         }
     }
@@ -242,17 +263,20 @@ impl Chunks {
     }
 
     fn choice(
-        &self,
+        &mut self,
         out: &mut Vec<u8>,
         choice: u32,
         reason: Option<Finish>,
         fill: impl FnOnce(&mut Writer<'_>),
     ) {
+        let likely = self.likely.take();
         self.chunk(out, |o| {
             o.key("choices").list(|list| {
                 list.object(|o| {
                     o.key("index").whole(u64::from(choice));
                     o.key("delta").object(fill);
+                    let likely = likely.as_ref().map(|(_, json)| json.as_str());
+                    o.raw_field("logprobs", likely);
                     o.key("finish_reason");
                     match reason {
                         Some(reason) => o.text(finish(reason)),
@@ -281,10 +305,10 @@ impl Chunks {
 
     /// SDKs join pieces of lists by their index.
     fn seal(&mut self, out: &mut Vec<u8>, choice: u32, said: &Said) {
-        let index = self.sealed.iter().filter(|known| **known == choice).count();
-        if index >= SEALS_MAX {
+        if self.sealed.len() >= SEALS_MAX {
             return;
         }
+        let index = self.sealed.iter().filter(|known| **known == choice).count();
         self.sealed.push(choice);
         self.delta(out, choice, |o| {
             o.key("thinking_blocks").list(|list| {
@@ -296,17 +320,15 @@ impl Chunks {
         });
     }
 
-    fn logprobs(&self, out: &mut Vec<u8>, choice: u32, json: &str) {
-        self.chunk(out, |o| {
-            o.key("choices").list(|list| {
-                list.object(|o| {
-                    o.key("index").whole(u64::from(choice));
-                    o.key("delta").object(|_| {});
-                    o.key("logprobs").raw(json);
-                    o.key("finish_reason").null();
-                });
-            });
-        });
+    /// Probabilities go with the words they are of. Where none follow, they go alone.
+    fn probabilities(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        let Some((choice, _)) = self.likely else {
+            return;
+        };
+        let said = matches!(event, Event::Text { .. } | Event::Refusal { .. });
+        if !said || event.choice() != Some(choice) {
+            self.choice(out, choice, None, |_| {});
+        }
     }
 
     fn done(&mut self, out: &mut Vec<u8>) {
@@ -335,6 +357,7 @@ impl Stream for Chunks {
         if self.state == State::Ended {
             return;
         }
+        self.probabilities(event, out);
         match event {
             Event::Start { id, created, .. } => {
                 (*id).clone_into(&mut self.id);
@@ -377,7 +400,9 @@ impl Stream for Chunks {
             } => self.piece(out, (*choice, *call), |o| {
                 o.key("function").object(|o| o.key("arguments").text(piece));
             }),
-            Event::Logprobs { choice, json } => self.logprobs(out, *choice, json),
+            Event::Logprobs { choice, json } => {
+                self.likely = Some((*choice, (*json).to_owned()));
+            }
             Event::Finish { choice, reason } => {
                 self.choice(out, *choice, Some(*reason), |_| {});
             }

@@ -3,10 +3,10 @@
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::figures::Figures;
 use crate::dialect::json::{Json, Kind, Tape};
+use crate::dialect::openai::messages::seal;
 use crate::dialect::speak::Unreadable;
 use crate::dialect::sse_reader::Meaning;
 use crate::dialect::writer::compact;
-use crate::units::Tokens;
 use crate::usage::Usage;
 
 /// More calls in one reply are an error: their names would have to be held.
@@ -91,7 +91,8 @@ pub fn whole(body: &[u8], sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Unreada
     for choice in choices.items() {
         chunks.choice(choice, "message", sink);
     }
-    if let Some(usage) = json.get("usage") {
+    let usage = json.get("usage");
+    if let Some(usage) = usage.filter(|usage| usage.kind() == Kind::Object) {
         sink(Event::Usage(report(usage)));
     }
     sink(Event::Done);
@@ -145,6 +146,13 @@ impl Chunks {
             .and_then(Json::whole)
             .and_then(|index| u32::try_from(index).ok())
             .unwrap_or(0);
+        // Before the words they are of: protocols that tell both at once can.
+        if let Some(logprobs) = json.get("logprobs") {
+            sink(Event::Logprobs {
+                choice,
+                json: &compact(logprobs),
+            });
+        }
         if let Some(said) = json.get(said) {
             speech(said, choice, sink);
             for call in said
@@ -155,12 +163,6 @@ impl Chunks {
             {
                 self.call(call, choice, sink);
             }
-        }
-        if let Some(logprobs) = json.get("logprobs") {
-            sink(Event::Logprobs {
-                choice,
-                json: &compact(logprobs),
-            });
         }
         let Some(reason) = json
             .text_of("finish_reason")
@@ -230,10 +232,7 @@ impl Chunks {
         let number = u32::try_from(before.count()).unwrap_or(u32::MAX);
         let made = format!("call_{choice}_{number}");
         let id = if id.is_empty() { made.as_str() } else { id };
-        let seal = json
-            .get("extra_content")
-            .and_then(|extra| extra.get("google"))
-            .and_then(|google| google.text_of("thought_signature"));
+        let seal = seal(json);
         sink(Event::ToolStart {
             choice,
             call: number,
@@ -355,26 +354,23 @@ pub fn report(usage: Json<'_>) -> Report {
     } else {
         figures.divide(answer, thought)
     };
-    let (input, cached_input) = figures.divide(prompt, cached);
-    let (_, audio_input) = figures.divide(input, figures_of(details, "audio_tokens"));
-    let (_, audio_output) = figures.divide(output, figures_of(said, "audio_tokens"));
+    let (input, cached_input) = figures.uncached(prompt, cached);
+    let written = figures.field(details, "cache_write_tokens");
+    let (input, cache_write) = figures.divide(input, written);
+    // Some of what was heard may have come from the cache: it is taken for new, which costs more.
+    let heard = figures.field(details, "audio_tokens");
+    let (input, audio_input) = figures.within(prompt, input, heard);
+    let spoken = figures.field(said, "audio_tokens");
+    let (output, audio_output) = figures.within(answer, output, spoken);
     let usage = Usage {
         input,
+        audio_input,
         cached_input,
+        cache_write,
         output,
+        audio_output,
         reasoning,
         ..Usage::default()
     };
-    figures.expect_total(usage.total(), total);
-    Report {
-        usage,
-        cache_write_hour: Tokens(0),
-        audio_input,
-        audio_output,
-        suspect: figures.suspect(),
-    }
-}
-
-fn figures_of(details: Option<Json<'_>>, name: &str) -> Tokens {
-    Figures::default().field(details, name)
+    figures.report(usage, total)
 }

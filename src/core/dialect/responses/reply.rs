@@ -1,6 +1,7 @@
 //! Answers in OpenAI's Responses, in one piece.
 
 use crate::dialect::event::{Finish, Report};
+use crate::dialect::openai::reply::{seal, tokens};
 use crate::dialect::reply::{Reply, Said};
 use crate::dialect::speak::{Asked, Fault};
 use crate::dialect::writer::{Writer, object};
@@ -100,13 +101,14 @@ pub fn response(
     o.key("model").text(&asked.model);
     o.key("output").list(|list| {
         let first = reply.choices.first();
+        let logprobs = first.map_or(&[][..], |choice| choice.logprobs.as_slice());
         for (at, said) in first
             .map(|choice| &choice.said)
             .into_iter()
             .flatten()
             .enumerate()
         {
-            list.object(|o| item(o, &item_id(&id, said, at), said, status));
+            list.object(|o| item(o, &item_id(&id, said, at), (said, logprobs), status));
         }
     });
     o.key("parallel_tool_calls").truth(true);
@@ -130,7 +132,7 @@ pub fn item_id(id: &str, said: &Said, at: usize) -> String {
 }
 
 /// One item of the output.
-pub fn item(o: &mut Writer<'_>, id: &str, said: &Said, status: Status) {
+pub fn item(o: &mut Writer<'_>, id: &str, (said, logprobs): (&Said, &[String]), status: Status) {
     o.key("id").text(id);
     match said {
         Said::Text(_) | Said::Refusal(_) => {
@@ -140,7 +142,7 @@ pub fn item(o: &mut Writer<'_>, id: &str, said: &Said, status: Status) {
             o.key("content").list(|list| {
                 // What is only announced has no part yet: SDKs add those as they come.
                 if status != Status::InProgress {
-                    list.object(|o| content_part(o, said));
+                    list.object(|o| content_part(o, said, logprobs));
                 }
             });
         }
@@ -168,6 +170,7 @@ pub fn item(o: &mut Writer<'_>, id: &str, said: &Said, status: Status) {
             id: call_id,
             name,
             arguments,
+            signature,
             ..
         } => {
             o.key("type").text("function_call");
@@ -175,17 +178,19 @@ pub fn item(o: &mut Writer<'_>, id: &str, said: &Said, status: Status) {
             o.key("call_id").text(call_id);
             o.key("name").text(name);
             o.key("arguments").text(arguments);
+            seal(o, signature.as_deref());
         }
     }
 }
 
 /// The only part of a message.
-pub fn content_part(o: &mut Writer<'_>, said: &Said) {
+pub fn content_part(o: &mut Writer<'_>, said: &Said, logprobs: &[String]) {
     if let Said::Text(text) = said {
         o.key("type").text("output_text");
         o.key("text").text(text);
         o.key("annotations").list(|_| {});
-        o.key("logprobs").list(|_| {});
+        o.key("logprobs")
+            .list(|list| logprobs.iter().for_each(|piece| tokens(list, piece)));
     } else if let Said::Refusal(text) = said {
         o.key("type").text("refusal");
         o.key("refusal").text(text);
@@ -195,11 +200,12 @@ pub fn content_part(o: &mut Writer<'_>, said: &Said) {
 /// `input_tokens` is the whole prompt here too.
 fn usage(o: &mut Writer<'_>, report: &Report) {
     let used = &report.usage;
-    let prompt = used.input.plus(used.cached_input).plus(used.cache_write);
-    let answer = used.output.plus(used.reasoning);
+    let (prompt, answer) = (used.prompt(), used.answer());
     o.key("input_tokens").whole(prompt.0);
-    o.key("input_tokens_details")
-        .object(|o| o.key("cached_tokens").whole(used.cached_input.0));
+    o.key("input_tokens_details").object(|o| {
+        o.key("cached_tokens").whole(used.cached_input.0);
+        o.key("cache_write_tokens").whole(used.written().0);
+    });
     o.key("output_tokens").whole(answer.0);
     o.key("output_tokens_details")
         .object(|o| o.key("reasoning_tokens").whole(used.reasoning.0));

@@ -6,6 +6,7 @@ use crate::dialect::chat::{
     source_of_url,
 };
 use crate::dialect::json::{Json, Kind, Tape};
+use crate::dialect::openai::messages::seal;
 use crate::dialect::openai::request::{
     effort, extras, function_tool, named_schema, text, tool_choice,
 };
@@ -58,7 +59,7 @@ pub fn read(body: &[u8]) -> Result<Chat, Refusal> {
         format,
         temperature: ask::number(json, "temperature", 0.0, 2.0)?,
         top_p: ask::number(json, "top_p", 0.0, 1.0)?,
-        logprobs: ask::whole(json, "top_logprobs")?.filter(|top| *top > 0),
+        logprobs: logprobs(json)?,
         user: text(json, "user")?,
         metadata: json.get("metadata").map(compact),
         reasoning: reasoning(json, &mut unread)?,
@@ -71,6 +72,14 @@ pub fn read(body: &[u8]) -> Result<Chat, Refusal> {
         unread,
         ..Chat::default()
     })
+}
+
+/// They are asked for by number, or as something to include.
+fn logprobs(json: Json<'_>) -> Result<Option<u64>, Refusal> {
+    let top = ask::whole(json, "top_logprobs")?.filter(|top| *top > 0);
+    let mut included = json.get("include").map(Json::items).into_iter().flatten();
+    let included = included.any(|what| what.is("message.output_text.logprobs"));
+    Ok(if included { top.or(Some(0)) } else { top })
 }
 
 fn reasoning(json: Json<'_>, unread: &mut Vec<String>) -> Result<Reasoning, Refusal> {
@@ -164,7 +173,7 @@ fn messages(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Message>, Re
                     id: ask::text(item, "call_id", &place)?,
                     name: ask::text(item, "name", &place)?,
                     arguments: ask::text(item, "arguments", &place)?,
-                    signature: None,
+                    signature: seal(item),
                 };
                 push(&mut messages, Role::Assistant, vec![Part::ToolCall(call)]);
             }

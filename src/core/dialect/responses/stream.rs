@@ -2,6 +2,7 @@
 //! end of each item, and of the whole, what was said: so it is held here, within [`Reply`]'s bound.
 
 use crate::dialect::event::{Event, Finish};
+use crate::dialect::openai::reply::tokens;
 use crate::dialect::reply::{Reply, Said};
 use crate::dialect::responses::reply::{Status, content_part, id, item, item_id, response};
 use crate::dialect::speak::{Asked, Fault, Stream};
@@ -17,6 +18,8 @@ pub struct Items {
     /// Positions of items that are not complete.
     open: Vec<usize>,
     number: u64,
+    /// The probabilities of the words that come next.
+    likely: Option<String>,
     state: State,
 }
 
@@ -36,6 +39,7 @@ impl Items {
             names: Vec::new(),
             open: Vec::new(),
             number: 0,
+            likely: None,
             state: State::ExpectStart,
         }
     }
@@ -116,7 +120,8 @@ impl Items {
                 Some(Part::Content) => {
                     self.about(out, (at, "response.content_part.added"), |said, o| {
                         o.key("content_index").whole(0);
-                        o.key("part").object(|o| content_part(o, &emptied(said)));
+                        o.key("part")
+                            .object(|o| content_part(o, &emptied(said), &[]));
                     })
                 }
                 Some(Part::Summary) => self.about(
@@ -138,9 +143,9 @@ impl Items {
             o.key("output_index").whole(whole(at));
             o.key("item").object(|o| match status {
                 // Its parts are announced one by one.
-                Status::InProgress => item(o, id, &emptied(said), status),
+                Status::InProgress => item(o, id, (&emptied(said), &[]), status),
                 Status::Completed | Status::Incomplete(_) | Status::Failed => {
-                    item(o, id, said, status);
+                    item(o, id, (said, this.logprobs()), status);
                 }
             });
         });
@@ -163,10 +168,12 @@ impl Items {
         };
         match &said {
             Said::Text(text) => {
+                let logprobs = self.logprobs().to_vec();
                 self.about(out, (at, "response.output_text.done"), |_, o| {
                     o.key("content_index").whole(0);
                     o.key("text").text(text);
-                    o.key("logprobs").list(|_| {});
+                    o.key("logprobs")
+                        .list(|list| logprobs.iter().for_each(|piece| tokens(list, piece)));
                 });
                 self.part_done(out, at);
             }
@@ -199,9 +206,10 @@ impl Items {
     }
 
     fn part_done(&mut self, out: &mut Vec<u8>, at: usize) {
+        let logprobs = self.logprobs().to_vec();
         self.about(out, (at, "response.content_part.done"), |said, o| {
             o.key("content_index").whole(0);
-            o.key("part").object(|o| content_part(o, said));
+            o.key("part").object(|o| content_part(o, said, &logprobs));
         });
     }
 
@@ -209,13 +217,21 @@ impl Items {
         let Some(at) = self.said().len().checked_sub(1) else {
             return;
         };
+        let likely = std::mem::take(&mut self.likely);
         self.about(out, (at, name), |_, o| {
             o.key(index).whole(0);
             o.key("delta").text(text);
             if name == "response.output_text.delta" {
-                o.key("logprobs").list(|_| {});
+                o.key("logprobs")
+                    .list(|list| likely.iter().for_each(|piece| tokens(list, piece)));
             }
         });
+    }
+
+    /// Of all words so far.
+    fn logprobs(&self) -> &[String] {
+        let first = self.reply.choices.first();
+        first.map_or(&[], |choice| choice.logprobs.as_slice())
     }
 
     fn arguments(&mut self, call: u32, piece: &str, out: &mut Vec<u8>) {
@@ -345,9 +361,9 @@ impl Stream for Items {
                 );
             }
             Event::Done => self.done(out),
+            Event::Logprobs { json, .. } => self.likely = Some((*json).to_owned()),
             Event::Start { .. }
             | Event::ToolStart { .. }
-            | Event::Logprobs { .. }
             | Event::Finish { .. }
             | Event::Usage(_)
             | Event::Error(_) => {}

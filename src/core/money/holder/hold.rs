@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::row::Short;
 use crate::money::ids::{LeaseId, ScopeId};
-use crate::money::message::{Charge, Return};
+use crate::money::message::{Charge, Debt, Return};
 use crate::units::NanoUsd;
 
 /// What a request holds of one lease.
@@ -14,7 +14,7 @@ pub struct Part {
     pub slot: Option<u32>,
     /// For whom.
     pub scope: ScopeId,
-    /// Which lease pays.
+    /// Which lease pays; [`LeaseId::UNCOVERED`] if it was borrowed.
     pub lease: LeaseId,
     /// How much.
     pub nanos: NanoUsd,
@@ -117,7 +117,8 @@ impl Taking {
         }
     }
 
-    /// The step was done: the amount is held in the row of this slot, or in the worker's own.
+    /// The step was done: the amount is held in the row of this slot, or in the worker's own. What was borrowed was taken
+    /// from [`LeaseId::UNCOVERED`].
     pub fn took(&mut self, slot: Option<u32>, lease: LeaseId) {
         if let Some(scope) = self.ahead.pop() {
             self.taken.parts.push(Part {
@@ -164,6 +165,8 @@ pub enum SettlingStep {
 pub struct Finished {
     /// What each lease paid.
     pub charges: Vec<Charge>,
+    /// What was spent without a lease.
+    pub debts: Vec<Debt>,
     /// What goes back past the rows.
     pub returns: Vec<Return>,
 }
@@ -205,10 +208,16 @@ impl Settling {
 
     /// The step was done.
     pub fn paid(&mut self, charge: Charge, back: Option<Return>) {
-        if self.ahead.pop().is_none() {
+        let Some((part, _)) = self.ahead.pop() else {
             return;
-        }
-        if charge.nanos > NanoUsd::ZERO || charge.over > NanoUsd::ZERO {
+        };
+        if charge.lease == LeaseId::UNCOVERED {
+            let debt = Debt {
+                scope: part.scope,
+                nanos: charge.nanos,
+            };
+            self.finished.debts.push(debt);
+        } else if charge.nanos > NanoUsd::ZERO || charge.over > NanoUsd::ZERO {
             self.finished.charges.push(charge);
         }
         self.finished.returns.extend(back);

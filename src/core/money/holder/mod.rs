@@ -11,17 +11,23 @@
 
 mod demand;
 mod hold;
+mod keeper;
 mod outbox;
 mod row;
 mod slot;
 
 pub use demand::Demand;
 pub use hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
-pub use outbox::{Arrival, BATCH_ENTRIES_MAX, Bookmark, OUTBOX_RETRY_MS, Outbox};
+pub use keeper::{Ending, Keeper, Outcome, Rows, Ticket};
+pub use outbox::{
+    AWAY_AFTER_MS, Arrival, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Bookmark, OUTBOX_RETRY_MS, Outbox,
+};
 pub use row::{ASK_AGAIN_MS, IDLE_MS};
-pub use row::{Asking, LeaseRow, Released, Settled, Short, Taken};
+pub use row::{Asking, LeaseRow, Released, Settled, Short, Standing, Taken};
 pub use slot::{PLACE_WAYS, Place, ROW_BYTES, UnreadableRow, place, ways};
 
+#[cfg(test)]
+mod keeper_tests;
 #[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]

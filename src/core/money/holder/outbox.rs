@@ -12,12 +12,16 @@ use crate::units::NanoUsd;
 
 /// A batch that is not answered is sent again after this.
 pub const OUTBOX_RETRY_MS: u64 = 500;
+/// A service that has not answered for so long is away.
+pub const AWAY_AFTER_MS: u64 = 1_000;
 /// A batch that was refused is sent again after this: whoever repaired the cause should not have to restart anything.
 const REFUSED_RETRY_MS: u64 = 5_000;
 /// A holder with nothing to say says so this often, lest it be taken for dead.
 const HEARTBEAT_MS: u64 = 1_000;
 /// Entries of one kind in one batch; the rest waits for the next.
 pub const BATCH_ENTRIES_MAX: usize = 1_024;
+/// Bytes of records in one batch; a record that is larger goes alone.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// One stream of batches of one process.
 #[derive(Debug)]
@@ -175,6 +179,11 @@ impl Outbox {
             && self.wants.is_empty()
     }
 
+    /// The report that came last and is in no batch yet.
+    pub fn newest(&self) -> Option<&Usage> {
+        self.usage.back()
+    }
+
     /// Requests that ended and are not in a batch yet: what a service that is away lets grow.
     pub fn backlog(&self) -> usize {
         self.usage.len()
@@ -185,6 +194,15 @@ impl Outbox {
         match self.state {
             State::ExpectCure { refusal, .. } => Some(refusal),
             State::Collecting | State::ExpectReply { .. } => None,
+        }
+    }
+
+    /// Whether the service is away: a batch of this stream has waited too long for its answer. One that is refused was
+    /// answered.
+    pub fn is_unanswered(&self, now: Millis) -> bool {
+        match self.state {
+            State::ExpectReply { first_sent_at, .. } => now.is_over(first_sent_at, AWAY_AFTER_MS),
+            State::Collecting | State::ExpectCure { .. } => false,
         }
     }
 
@@ -281,11 +299,24 @@ impl Outbox {
         }
     }
 
+    /// As many of the requests that ended as go into one batch.
+    fn first_usage(&mut self) -> Vec<Usage> {
+        let mut bytes: usize = 0;
+        let fits = |usage: &&Usage| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(usage.record.len());
+            is_first || bytes <= BATCH_BYTES_MAX
+        };
+        let waiting = self.usage.iter().take(BATCH_ENTRIES_MAX);
+        let count = waiting.take_while(fits).count();
+        self.usage.drain(..count).collect()
+    }
+
     fn batch(&mut self) -> SyncRequest {
         let opens = first(&mut self.opens);
         // What closes an opening must not go before it.
         let mut usage = if self.opens.is_empty() {
-            first(&mut self.usage)
+            self.first_usage()
         } else {
             Vec::new()
         };

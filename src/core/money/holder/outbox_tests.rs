@@ -52,6 +52,27 @@ fn one_batch_is_on_its_way_and_a_retry_is_the_same() {
 }
 
 #[test]
+fn a_batch_is_bounded_by_the_bytes_of_its_records() {
+    let record = |bytes| Usage {
+        record: vec![0; bytes],
+        ..Usage::default()
+    };
+    let half = BATCH_BYTES_MAX / 2;
+    let mut outbox = Outbox::new(Incarnation(5), StreamId(1));
+    for bytes in [half, half, 1, 3 * BATCH_BYTES_MAX, 1] {
+        outbox.report(record(bytes));
+    }
+    let mut sizes = Vec::new();
+    for seq in 1..=4 {
+        let batch = outbox.poll(NOW).unwrap();
+        sizes.push(batch.usage.len());
+        outbox.on_reply(reply(seq), NOW).unwrap();
+    }
+    assert_eq!(sizes, [2, 1, 1, 1]);
+    assert!(outbox.is_empty());
+}
+
+#[test]
 fn a_refused_batch_is_kept_and_tried_again() {
     let mut outbox = Outbox::new(Incarnation(5), StreamId(1));
     outbox.report(Usage::default());

@@ -2,7 +2,8 @@
 
 use super::demand::Demand;
 use crate::money::ids::{LeaseId, Millis, ScopeId, WindowId};
-use crate::money::message::{AMOUNT_MAX, Charge, Grant, Return, Want};
+use crate::money::message::{AMOUNT_MAX, Charge, Grant, Return, Status, Want};
+use crate::money::thresholds::Action;
 use crate::units::{MoneyOverflow, NanoUsd};
 
 /// Money that nobody touched for this long goes back. It may be long, since whoever needs money has it recalled; in the
@@ -44,6 +45,32 @@ pub struct LeaseRow {
     pub tight_since: Millis,
     /// Who waits for the service.
     pub asking: Asking,
+    /// How its budgets stood when the service last spoke of them.
+    pub standing: Standing,
+    /// Spent without a lease while the service was away, or held for that: until the service knows of it.
+    pub uncovered: NanoUsd,
+}
+
+/// How the budgets of a scope stand, as far as this process has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What their steps ask for.
+    pub action: Action,
+    /// Spent in the budget that is nearest to its limit.
+    pub spent: NanoUsd,
+    /// The limit of that budget; zero where none is known.
+    pub limit: NanoUsd,
+    /// When its window ends; zero for one that never does.
+    pub resets_at: Millis,
+}
+
+impl Standing {
+    /// How much of the limit is spent.
+    pub fn percent(&self) -> Option<u64> {
+        let percent = u128::from(self.spent.0).saturating_mul(100);
+        let percent = percent.checked_div(u128::from(self.limit.0))?;
+        u64::try_from(percent).ok()
+    }
 }
 
 /// Whether somebody waits for the service on behalf of a scope.
@@ -135,6 +162,32 @@ impl LeaseRow {
         Ok(Taken { row, ask })
     }
 
+    /// Takes `amount` without a lease, because the service is away, if all that is uncovered stays within what is
+    /// `allowed`. Only for rows that all workers share: each sees what the others have taken.
+    pub fn borrow(self, amount: NanoUsd, allowed: NanoUsd, now: Millis) -> Result<Self, Short> {
+        let uncovered = more(self.uncovered, amount);
+        if uncovered > allowed {
+            return Err(Short {
+                missing: less(uncovered, allowed),
+            });
+        }
+        Ok(Self {
+            uncovered,
+            demand: self.demand.and(amount, now),
+            used_at: now,
+            ..self
+        })
+    }
+
+    /// The service has posted what was uncovered: as much may be borrowed again.
+    #[must_use]
+    pub fn repaid(self, nanos: NanoUsd) -> Self {
+        Self {
+            uncovered: less(self.uncovered, nanos),
+            ..self
+        }
+    }
+
     /// Asks the service for more, unless somebody does already. `need` must be free for the first who waits, `waiting`
     /// for all who do.
     pub fn ask(self, need: NanoUsd, waiting: NanoUsd, now: Millis) -> Option<(Self, Want)> {
@@ -149,7 +202,9 @@ impl LeaseRow {
         let target = if self.is_tight(now) {
             waiting.max(need)
         } else {
-            self.demand.target(now).max(waiting).max(need)
+            // Who comes first is seldom alone: with money for one request alone the next would find it dry.
+            let some = NanoUsd(need.0.saturating_mul(4));
+            self.demand.target(now).max(waiting).max(some)
         };
         // What is free of a lease that is due may be of a window that is over, and go home when the new one comes.
         let stays = if now > self.good_until {
@@ -194,6 +249,21 @@ impl LeaseRow {
         Ok(Released { row, back })
     }
 
+    /// Notes how the budgets stand.
+    #[must_use]
+    pub fn stands(self, status: &Status, now: Millis) -> Self {
+        let resets_at = status.resets_in_ms.map(|millis| now.after(millis));
+        Self {
+            standing: Standing {
+                action: status.action,
+                spent: status.spent,
+                limit: status.limit,
+                resets_at: resets_at.unwrap_or_default(),
+            },
+            ..self
+        }
+    }
+
     /// Notes that a want got nothing.
     #[must_use]
     pub fn denied(self, now: Millis) -> Self {
@@ -206,6 +276,10 @@ impl LeaseRow {
     /// Puts back what a request held of `lease` and does not need. Money of a lease that is no longer here goes to the
     /// service.
     pub fn release(self, lease: LeaseId, held: NanoUsd) -> Released {
+        if lease == LeaseId::UNCOVERED {
+            let row = self.repaid(held);
+            return Released { row, back: None };
+        }
         let here = self.in_flight_here(lease, held);
         let row = Self {
             in_flight: less(self.in_flight, here),
@@ -219,6 +293,9 @@ impl LeaseRow {
     /// Pays `cost` out of the `held` of `lease`; the rest is free again. What the hold does not cover comes out of what
     /// is free; what that does not cover is reported as spent beyond the lease.
     pub fn settle(self, lease: LeaseId, held: NanoUsd, cost: NanoUsd) -> Settled {
+        if lease == LeaseId::UNCOVERED {
+            return self.owe(held, cost);
+        }
         let here = self.in_flight_here(lease, held);
         let paid = cost.min(held);
         let paid_here = paid.min(here);
@@ -242,6 +319,24 @@ impl LeaseRow {
         let paid_elsewhere = less(paid, paid_here);
         let back = give_back(lease, less(less(held, here), paid_elsewhere));
         Settled { row, charge, back }
+    }
+
+    /// What was held uncovered cost so much: from now on that is what the service has to be told.
+    fn owe(self, held: NanoUsd, cost: NanoUsd) -> Settled {
+        let row = Self {
+            uncovered: more(less(self.uncovered, held), cost),
+            ..self
+        };
+        let charge = Charge {
+            lease: LeaseId::UNCOVERED,
+            nanos: cost,
+            over: NanoUsd::ZERO,
+        };
+        Settled {
+            row,
+            charge,
+            back: None,
+        }
     }
 
     /// Gives back all that is free, because money is tight, and hoards nothing for a while.
@@ -274,6 +369,7 @@ impl LeaseRow {
     pub fn is_closed(&self) -> bool {
         self.free == NanoUsd::ZERO
             && self.in_flight == NanoUsd::ZERO
+            && self.uncovered == NanoUsd::ZERO
             && !matches!(self.asking, Asking::ExpectGrant { .. })
     }
 

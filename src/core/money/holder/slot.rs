@@ -4,14 +4,15 @@
 //! of its own in its own memory: the rules are the same, it is only not shared, so the process holds a little more.
 
 use super::demand::Demand;
-use super::row::{Asking, LeaseRow};
+use super::row::{Asking, LeaseRow, Standing};
 use crate::money::ids::{LeaseId, Millis, ScopeId, WindowId};
+use crate::money::thresholds::Action;
 use crate::units::NanoUsd;
 
 /// Slots a scope may stand in.
 pub const PLACE_WAYS: usize = 2;
 /// The size of a row in shared data.
-pub const ROW_BYTES: usize = 128;
+pub const ROW_BYTES: usize = 168;
 
 /// Where a scope's row is, or could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,11 @@ impl LeaseRow {
             self.tight_since.0,
             asking,
             since,
+            self.standing.action.number(),
+            self.standing.spent.0,
+            self.standing.limit.0,
+            self.standing.resets_at.0,
+            self.uncovered.0,
         ];
         let mut bytes = [0; ROW_BYTES];
         for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -119,6 +125,13 @@ impl LeaseRow {
                 (2, since) => Asking::Denied { since },
                 _ => return Err(UnreadableRow),
             },
+            standing: Standing {
+                action: Action::numbered(next()?).ok_or(UnreadableRow)?,
+                spent: NanoUsd(next()?),
+                limit: NanoUsd(next()?),
+                resets_at: Millis(next()?),
+            },
+            uncovered: NanoUsd(next()?),
         })
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::money::ids::{LeaseId, Millis, ScopeId, WindowId};
-use crate::money::message::{Charge, Grant, Return};
+use crate::money::message::{Charge, Debt, Grant, Return};
 use crate::units::{MoneyOverflow, NanoUsd};
 
 const NOW: Millis = Millis(100_000);
@@ -417,9 +417,71 @@ proptest! {
     }
 
     #[test]
-    fn bytes_are_a_row_or_are_not(words in prop::collection::vec(0_u64..5, 15..18), cut in 0_usize..2) {
+    fn bytes_are_a_row_or_are_not(words in prop::collection::vec(0_u64..6, 20..23), cut in 0_usize..2) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).skip(cut).collect();
-        let is_row = words.len() == 16 && cut == 0 && words[14] < 3;
+        let is_row = words.len() == 21 && cut == 0 && words[14] < 3 && words[16] < 5;
         prop_assert_eq!(LeaseRow::from_bytes(&bytes).is_ok(), is_row);
     }
+}
+
+#[test]
+fn what_is_borrowed_is_bounded_until_the_service_knows_of_it() {
+    let now = Millis(1_000);
+    let allowed = NanoUsd(100);
+    let row = LeaseRow::new(ScopeId(1));
+    let row = row.borrow(NanoUsd(60), allowed, now).unwrap();
+    let short = row.borrow(NanoUsd(50), allowed, now).unwrap_err();
+    assert_eq!(short.missing, NanoUsd(10));
+    let row = row.borrow(NanoUsd(40), allowed, now).unwrap();
+    assert!(!row.is_closed());
+    // One request does not come to pass, the other costs less than was feared.
+    let released = row.release(LeaseId::UNCOVERED, NanoUsd(40));
+    assert_eq!((released.row.uncovered, released.back), (NanoUsd(60), None));
+    let settled = released
+        .row
+        .settle(LeaseId::UNCOVERED, NanoUsd(60), NanoUsd(25));
+    assert_eq!(settled.row.uncovered, NanoUsd(25));
+    assert_eq!(settled.charge.nanos, NanoUsd(25));
+    assert!(settled.row.borrow(NanoUsd(80), allowed, now).is_err());
+    let repaid = settled.row.repaid(NanoUsd(25));
+    assert!(repaid.is_closed());
+    assert_eq!(LeaseRow::from_bytes(&row.to_bytes()), Ok(row));
+}
+
+#[test]
+fn a_request_may_be_covered_in_one_scope_and_owe_in_another() {
+    let part = |scope, lease, nanos| Part {
+        slot: Some(0),
+        scope: ScopeId(scope),
+        lease: LeaseId(lease),
+        nanos: NanoUsd(nanos),
+    };
+    let hold = Hold {
+        parts: vec![part(1, 7, 50), part(2, 0, 50)],
+    };
+    let mut settling = Settling::new(hold, NanoUsd(30));
+    let finished = loop {
+        match settling.next_step() {
+            SettlingStep::Finished(finished) => break finished,
+            SettlingStep::Pay { part, cost } => {
+                let charge = Charge {
+                    lease: part.lease,
+                    nanos: cost,
+                    over: NanoUsd::ZERO,
+                };
+                settling.paid(charge, None);
+            }
+        }
+    };
+    let charged: Vec<_> = finished
+        .charges
+        .iter()
+        .map(|charge| charge.lease.0)
+        .collect();
+    assert_eq!(charged, [7]);
+    let debt = Debt {
+        scope: ScopeId(2),
+        nanos: NanoUsd(30),
+    };
+    assert_eq!(finished.debts, [debt]);
 }

@@ -2,8 +2,8 @@
 
 use super::rows::{Lease, LeaseStanding};
 use super::view::{Alert, Draft, add, take};
-use crate::money::ids::{Incarnation, LeaseId};
-use crate::money::message::{AMOUNT_MAX, Charge, Refusal, Return};
+use crate::money::ids::{AccountKey, Incarnation, LeaseId};
+use crate::money::message::{AMOUNT_MAX, Charge, Debt, Refusal, Return};
 use crate::units::NanoUsd;
 
 /// Posts what a request cost one lease. Evidence that comes after its holder was taken for dead turns what was presumed
@@ -39,6 +39,25 @@ pub(super) fn charge(
         });
     }
     draft.changes.leases.insert(charge.lease, lease);
+    Ok(())
+}
+
+/// Posts what was spent without a lease. Of a scope that was deleted since, only the record tells of it.
+pub(super) fn owe(draft: &mut Draft<'_>, by: Incarnation, debt: Debt) -> Result<(), Refusal> {
+    check(debt.nanos)?;
+    let Some(scope) = draft.view.scopes.get(&debt.scope) else {
+        return Ok(());
+    };
+    let keys: Vec<AccountKey> = scope.open_accounts().collect();
+    draft.each_account(&keys, |account| {
+        add(&mut account.posted, debt.nanos)?;
+        add(&mut account.overrun, debt.nanos)
+    })?;
+    draft.changes.alerts.push(Alert::Uncovered {
+        incarnation: by,
+        scope: debt.scope,
+        nanos: debt.nanos,
+    });
     Ok(())
 }
 

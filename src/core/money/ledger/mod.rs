@@ -23,7 +23,7 @@ pub use rows::{
 };
 pub use silence::{Patience, judge, presume};
 pub use tight::Tight;
-pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View};
+pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View, before};
 
 use crate::money::ids::{BodyHash, Incarnation, ScopeId, Seq};
 use crate::money::message::{HelloReply, Refusal, SyncReply, SyncRequest};
@@ -103,6 +103,9 @@ pub fn apply(
         last_record = usage.number;
         for charge in &usage.charges {
             evidence::charge(&mut draft, batch.incarnation, *charge)?;
+        }
+        for debt in &usage.debts {
+            evidence::owe(&mut draft, batch.incarnation, *debt)?;
         }
         let closed = usage.closes.map(|open| (batch.incarnation, open));
         draft.changes.closed.extend(closed);

@@ -61,7 +61,7 @@ pub struct Account {
     pub posted: NanoUsd,
     /// What the window before ran over.
     pub carried: NanoUsd,
-    /// Spent beyond what was held for it.
+    /// Spent beyond what was held for it: by requests that cost more, and by those that were served uncovered.
     pub overrun: NanoUsd,
     /// The highest step that was announced, in percent.
     pub announced: u32,
@@ -130,6 +130,16 @@ pub struct Stream {
     pub reply: SyncReply,
     /// The last record counted.
     pub last_record: RecordNumber,
+}
+
+impl Scope {
+    /// The accounts of the windows that are open now.
+    pub fn open_accounts(&self) -> impl Iterator<Item = AccountKey> {
+        self.budgets.iter().map(|open| AccountKey {
+            budget: open.budget.id,
+            window: open.window.id,
+        })
+    }
 }
 
 impl Lease {

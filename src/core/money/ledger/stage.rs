@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::money::ids::{AccountKey, BudgetId, LeaseId, RecordNumber, ScopeId};
 use crate::money::memory::Memory;
-use crate::money::message::{Charge, Return, Usage, Want};
+use crate::money::message::{Charge, Debt, Return, Usage, Want};
 use crate::money::thresholds::{Mode, STEPS};
 use crate::money::window::{FixedOffset, Period, WindowNow, window_at};
 
@@ -25,6 +25,8 @@ pub(super) struct Story {
     pub(super) holders: BTreeMap<String, Talker>,
     /// What was reserved under which name.
     reserved: BTreeMap<String, (LeaseId, NanoUsd)>,
+    /// What was owed without a lease.
+    owed: BTreeMap<AccountKey, u64>,
 }
 
 #[derive(Default)]
@@ -43,6 +45,7 @@ impl Story {
             mode: Mode::Enforce,
             holders: BTreeMap::new(),
             reserved: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
     }
 
@@ -63,6 +66,7 @@ impl Story {
             ["resend", holder, seq] => {
                 return self.resend(holder, |batch| batch.seq.0 = seq.parse().unwrap());
             }
+            ["owe", holder, amount] => return self.owe(holder, dollars(amount)),
             ["reconcile", name, amount] => return self.reconcile(name, dollars(amount)),
             ["balance"] => {
                 let account = self.account();
@@ -133,6 +137,25 @@ impl Story {
             (Ok(_), LeaseStanding::Active) if over > NanoUsd::ZERO => "Over".to_owned(),
             (Ok(_), LeaseStanding::Active) => "Ok".to_owned(),
         }
+    }
+
+    /// Reports what was served without a lease while the service was away.
+    fn owe(&mut self, holder: &str, nanos: NanoUsd) -> String {
+        let debt = Debt {
+            scope: SCOPE,
+            nanos,
+        };
+        let result = self.send(holder, |batch, number| {
+            batch.usage.push(Usage {
+                number,
+                debts: vec![debt],
+                ..Usage::default()
+            });
+        });
+        if result.is_ok() {
+            *self.owed.entry(self.open_account()).or_default() += nanos.0;
+        }
+        result.map_or_else(|refusal| format!("{refusal:?}"), |_| "Ok".to_owned())
     }
 
     fn reconcile(&mut self, name: &str, spent: NanoUsd) -> String {
@@ -222,9 +245,13 @@ impl Story {
     }
 
     pub(super) fn account(&self) -> Account {
+        self.memory.account(self.open_account())
+    }
+
+    fn open_account(&self) -> AccountKey {
         let window = self.window().id;
         let budget = BudgetId(1);
-        self.memory.account(AccountKey { budget, window })
+        AccountKey { budget, window }
     }
 
     fn alerts(&mut self) -> String {
@@ -235,6 +262,7 @@ impl Story {
             } => format!("{percent}:{action:?}"),
             Alert::Overrun { over, .. } => format!("over:{over}"),
             Alert::Presumed { nanos, .. } => format!("presumed:{nanos}"),
+            Alert::Uncovered { nanos, .. } => format!("uncovered:{nanos}"),
         });
         words.collect::<Vec<_>>().join(" ")
     }
@@ -242,7 +270,8 @@ impl Story {
     /// What is held and posted follows from the leases.
     pub(super) fn check_invariants(&self, line: &str) {
         for (key, account) in &self.memory.rows().accounts {
-            let (mut held, mut posted) = (0, 0);
+            let owed = self.owed.get(key).copied().unwrap_or_default();
+            let (mut held, mut posted) = (0, owed);
             for lease in self.memory.rows().leases.values() {
                 if lease.accounts.contains(key) {
                     let rest = lease.remainder().unwrap().0;

@@ -36,9 +36,15 @@ pub(super) fn status(draft: &Draft<'_>, scope: &Scope) -> Result<Option<Status>,
 /// Notes the steps that this batch passed, once for each window.
 pub(super) fn announce(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let leases = draft.changes.leases.values();
-    let touched: BTreeMap<AccountKey, ScopeId> = leases
+    let mut touched: BTreeMap<AccountKey, ScopeId> = leases
         .flat_map(|lease| lease.accounts.iter().map(|key| (*key, lease.scope)))
         .collect();
+    let records = draft.changes.records.iter();
+    for debt in records.flat_map(|record| &record.usage.debts) {
+        let scope = draft.view.scopes.get(&debt.scope);
+        let keys = scope.into_iter().flat_map(Scope::open_accounts);
+        touched.extend(keys.map(|key| (key, debt.scope)));
+    }
     for (key, scope) in touched {
         let budgets = draft.view.scopes.get(&scope).map(|scope| &scope.budgets);
         let mut budgets = budgets.into_iter().flatten().map(|open| &open.budget);

@@ -133,6 +133,26 @@ fn what_ran_over_is_posted_and_flagged_and_never_refused() {
 }
 
 #[test]
+fn what_was_served_uncovered_is_posted_and_flagged_and_never_refused() {
+    check(
+        "limit $1
+         reserve a r1 $0.90  Ok
+         owe a $0.30  Ok
+         alerts  uncovered:$0.3
+         balance  $0.3 $0.9
+         owe a $0.30  Ok
+         alerts  uncovered:$0.3 50:Log
+         settle a r1 $0.90  Ok
+         alerts  75:Warn 80:Warn 90:Downgrade 100:Refuse
+         balance  $1.5 $0
+         reserve b r2 $0.01  Refused
+         tick 86400
+         reserve b r2 $0.01  Ok
+         owe a $1000000001  AbsurdAmount",
+    );
+}
+
+#[test]
 fn a_limit_that_is_cut_stops_grants_and_takes_nothing_back() {
     check(
         "limit $1

@@ -33,7 +33,8 @@ pub struct View {
 pub struct Needs {
     /// Leases that are charged or given back.
     pub leases: BTreeSet<LeaseId>,
-    /// Scopes that are wanted, with the holder's current lease of each. Those of the leases are needed as well.
+    /// Scopes that are wanted or owe something, with the holder's current lease of each. Those of the leases are needed
+    /// as well.
     pub scopes: BTreeSet<ScopeId>,
 }
 
@@ -43,9 +44,11 @@ impl Needs {
         let charges = batch.usage.iter().flat_map(|usage| &usage.charges);
         let charged = charges.map(|charge| charge.lease);
         let returned = batch.returns.iter().map(|back| back.lease);
+        let wanted = batch.wants.iter().map(|want| want.scope);
+        let debts = batch.usage.iter().flat_map(|usage| &usage.debts);
         Self {
             leases: charged.chain(returned).collect(),
-            scopes: batch.wants.iter().map(|want| want.scope).collect(),
+            scopes: wanted.chain(debts.map(|debt| debt.scope)).collect(),
         }
     }
 }
@@ -139,6 +142,15 @@ pub enum Alert {
         /// By how much.
         over: NanoUsd,
     },
+    /// A request was served without cover, because the service was away.
+    Uncovered {
+        /// Who served it.
+        incarnation: Incarnation,
+        /// Whose money.
+        scope: ScopeId,
+        /// How much.
+        nanos: NanoUsd,
+    },
     /// A holder was silent for too long.
     Presumed {
         /// The holder.
@@ -187,7 +199,7 @@ impl View {
 }
 
 /// The same budget, one window earlier.
-pub(super) fn before(key: AccountKey) -> Option<AccountKey> {
+pub fn before(key: AccountKey) -> Option<AccountKey> {
     let window = WindowId(key.window.0.checked_sub(1)?);
     Some(AccountKey { window, ..key })
 }

@@ -129,7 +129,13 @@ impl Said<'_> {
         let delta = json!({"stop_reason": reason(self.stop), "stop_sequence": null});
         let mut last = json!({"type": "message_delta", "delta": delta});
         if let (Some(claim), Some(fields)) = (self.claim, last.as_object_mut()) {
-            let mut usage = json!({"output_tokens": claim.completion});
+            // All figures so far, as Anthropic repeats them at the end.
+            let mut usage = json!({
+                "input_tokens": claim.uncached(),
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": claim.cached,
+                "output_tokens": claim.completion,
+            });
             detail(&mut usage, claim);
             fields.insert("usage".to_owned(), usage);
         }

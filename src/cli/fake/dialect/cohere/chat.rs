@@ -125,10 +125,15 @@ impl Said {
         fields.insert("finish_reason".to_owned(), json!(reason));
         if let Some(claim) = self.claim {
             let counted = claim.prompt.saturating_add(FRAME_TOKENS);
+            // The frame stands in front: where anything comes from the cache, it does.
+            let cached = match claim.cached {
+                0 => 0,
+                cached => cached.saturating_add(FRAME_TOKENS),
+            };
             let usage = json!({
                 "billed_units": {"input_tokens": claim.prompt, "output_tokens": claim.completion},
                 "tokens": {"input_tokens": counted, "output_tokens": claim.completion},
-                "cached_tokens": claim.cached,
+                "cached_tokens": cached,
             });
             fields.insert("usage".to_owned(), usage);
         }

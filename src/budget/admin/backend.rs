@@ -1,0 +1,34 @@
+//! What the API asks of the service behind it. All of it blocks, and is called on threads for that.
+
+use tollgate_core::money::window::WindowNow;
+use tollgate_core::tenancy::{Directory, ScopeSpec};
+use tollgate_core::units::Timestamp;
+
+use super::reply::Refused;
+use crate::engine::Plan;
+use crate::store::{Reader, StoreError};
+
+/// The service behind the API.
+pub trait Backend: Send + Sync + 'static {
+    /// Shows the directory as it is now. Nothing else happens meanwhile, so `look` is quick.
+    fn look(&self, look: &mut dyn FnMut(&Directory));
+
+    /// Lets `decide` look at the directory and decide what changes. What it returns is durable, in force and in the audit
+    /// log when this returns, all of it or nothing; no other change comes between.
+    fn change(&self, decide: Decide) -> Result<(), Refused>;
+
+    /// The read side of the store.
+    fn read(
+        &self,
+        read: &mut dyn FnMut(&mut dyn Reader) -> Result<(), StoreError>,
+    ) -> Result<(), Refused>;
+
+    /// The windows that are open now, one for each budget of a scope, in its order.
+    fn windows(&self, scope: &ScopeSpec, now: Timestamp) -> Vec<WindowNow>;
+
+    /// Whether everything works; what does not, in words.
+    fn health(&self) -> Result<(), String>;
+}
+
+/// Decides about a change.
+pub type Decide = Box<dyn FnOnce(&Directory) -> Result<Plan, Refused> + Send>;

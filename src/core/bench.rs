@@ -1,0 +1,219 @@
+//! What a request costs in the core, without Envoy: `cargo bench -p tollgate-core --bench core`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark of a request that does not go through measures nothing"
+)]
+
+use std::rc::Rc;
+
+use divan::{Bencher, black_box};
+use tollgate_core::attempt::{Attempt, Follows};
+use tollgate_core::callers::Callers;
+use tollgate_core::config::{self, Gateway, Plugin};
+use tollgate_core::gateway::{Admission, Input, Step, reply_head};
+use tollgate_core::handoff::Exchange;
+use tollgate_core::head::Head;
+use tollgate_core::money::wanted::NoStandings;
+use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::tokens::Counter;
+use tollgate_core::units::Timestamp;
+
+const HEAD: &[(&[u8], &[u8])] = &[
+    (b":authority", b"gateway:10000"),
+    (b":path", b"/v1/chat/completions"),
+    (b":method", b"POST"),
+    (b":scheme", b"http"),
+    (b"authorization", b"Bearer sk-tg-key-7"),
+    (b"content-type", b"application/json"),
+    (b"user-agent", b"OpenAI/Python 3.52.0"),
+    (b"x-stainless-lang", b"python"),
+    (b"x-request-id", b"6206ed7b-7117-44bd-a7af-e09fddf4dc44"),
+];
+const REPLY_HEAD: &[(&[u8], &[u8])] =
+    &[(b":status", b"200"), (b"content-type", b"application/json")];
+const EVENTS_HEAD: &[(&[u8], &[u8])] = &[
+    (b":status", b"200"),
+    (b"content-type", b"text/event-stream"),
+];
+const REPLY: &[u8] = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1800000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Because it stands in the way of everything else that you do."},"finish_reason":"stop"}],"usage":{"prompt_tokens":180,"completion_tokens":12,"total_tokens":192}}"#;
+const WORD: &[u8] = b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1800000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+
+fn main() {
+    divan::main();
+}
+
+/// What a worker keeps from request to request.
+struct Worker {
+    config: Rc<Gateway>,
+    callers: Callers,
+    counter: Counter,
+}
+
+impl Worker {
+    fn new(keys: usize, models: usize, dialect: &str) -> Self {
+        let config = config(keys, models, dialect);
+        Self {
+            callers: Callers::new(Rc::clone(&config)),
+            counter: Counter::new(),
+            config,
+        }
+    }
+
+    fn heard(&mut self) -> Admission {
+        let commons = Rc::new(self.config.commons.clone());
+        let mut admission = Admission::new(Rc::clone(&self.config), commons);
+        admission.on(Input::Head {
+            head: Head(HEAD),
+            now: Timestamp(1_800_000_000_000_000_000),
+            callers: &mut self.callers,
+        });
+        admission
+    }
+
+    fn decided(&mut self, mut admission: Admission, body: Vec<u8>) -> Option<Step> {
+        let (counter, standings) = (&mut self.counter, &NoStandings);
+        admission.on(Input::Body {
+            body,
+            counter,
+            standings,
+        })
+    }
+
+    fn admitted(&mut self, body: Vec<u8>) -> Exchange {
+        let admission = self.heard();
+        match self.decided(admission, body) {
+            Some(Step::Forward(exchange)) => *exchange,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// From the head of the request to its record.
+    fn whole(&mut self, body: Vec<u8>) -> String {
+        let mut exchange = self.admitted(body);
+        let mut attempt = sent(&mut exchange);
+        attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More);
+        attempt.reply_body(&mut exchange, REPLY, Follows::Nothing, Timestamp(2));
+        let status = reply_head(&mut exchange, Timestamp(3)).unwrap();
+        let ended = Ended {
+            now: Timestamp(1_800_000_000_100_000_000),
+            status,
+            code: None,
+            broken_by: BrokenBy::Nobody,
+            detail: "",
+        };
+        let (record, samples) = record::of_forwarded(&exchange, ended);
+        black_box(samples);
+        record.line()
+    }
+}
+
+fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
+    let provider = format!(
+        r#"{{"name":"alpha","dialect":"{dialect}","cluster":"tollgate-alpha","authority":"alpha.example","path":"/v1","first_token_timeout_ms":5000,"reply_timeout_ms":600000}}"#
+    );
+    let mut names: Vec<String> = (0..models)
+        .map(|number| format!("model-{number}"))
+        .collect();
+    names.sort();
+    let target =
+        r#"{"provider":0,"model":"gpt-4o-mini","price":{"input":150000000,"output":600000000}}"#;
+    let models: Vec<String> = names
+        .iter()
+        .map(|name| format!(r#"{{"name":"{name}","targets":[{target},{target}]}}"#))
+        .collect();
+    let mut keys: Vec<String> = (0..keys)
+        .map(|number| {
+            let hash = tollgate_core::auth::hash(format!("sk-tg-key-{number}").as_bytes());
+            let hash = String::from_utf8(hash.to_vec()).unwrap();
+            format!(
+                r#"{{"sha256":"{hash}","name":"key-{number}","team":"team-{}"}}"#,
+                number % 100
+            )
+        })
+        .collect();
+    keys.sort();
+    let json = format!(
+        r#"{{"role":"gateway","body_bytes_max":8388608,"idle_timeout_ms":10000,"providers":[{provider}],"models":[{}],"keys":[{}],"telemetry":{{"label_values_max":1000,"response_headers":true}}}}"#,
+        models.join(","),
+        keys.join(",")
+    );
+    match serde_json::from_str(&json).unwrap() {
+        Plugin::Gateway(gateway) => Rc::new(gateway),
+        Plugin::Attempt(_) => panic!("the wrong role"),
+    }
+}
+
+fn body(bytes: usize, stream: bool) -> Vec<u8> {
+    let sentence = "Tell me why a gateway should cost nothing. ";
+    let prompt: String = sentence.chars().cycle().take(bytes).collect();
+    format!(r#"{{"model":"model-7","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#)
+        .into_bytes()
+}
+
+fn sent(exchange: &mut Exchange) -> Attempt {
+    let place = config::Attempt::Cluster {
+        provider: "alpha".to_owned(),
+    };
+    let mut attempt = Attempt::new();
+    attempt
+        .request_head(exchange, &place, Timestamp(1))
+        .unwrap();
+    black_box(Attempt::request_body(exchange, Vec::new));
+    attempt
+}
+
+#[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
+fn request_whole(bencher: Bencher<'_, '_>, bytes: usize) {
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    bencher.bench_local(|| worker.whole(body.clone()));
+}
+
+#[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
+fn request_admitted(bencher: Bencher<'_, '_>, bytes: usize) {
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    bencher.bench_local(|| worker.admitted(body.clone()));
+}
+
+/// Callers and models that are not asked for cost nothing.
+#[divan::bench(args = [(10, 10), (10_000, 1_000)])]
+fn request_among(bencher: Bencher<'_, '_>, (keys, models): (usize, usize)) {
+    let (mut worker, body) = (Worker::new(keys, models, "openai"), body(1_024, false));
+    bencher.bench_local(|| worker.whole(body.clone()));
+}
+
+#[divan::bench(args = ["openai", "anthropic", "gemini", "cohere"])]
+fn request_admitted_for(bencher: Bencher<'_, '_>, dialect: &str) {
+    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, false));
+    bencher.bench_local(|| worker.admitted(body.clone()));
+}
+
+#[divan::bench]
+fn event_of_a_stream(bencher: Bencher<'_, '_>) {
+    let mut exchange = Worker::new(10, 10, "openai").admitted(body(60, true));
+    let mut attempt = sent(&mut exchange);
+    attempt.reply_head(&mut exchange, Head(EVENTS_HEAD), Follows::More);
+    bencher.bench_local(|| attempt.reply_body(&mut exchange, WORD, Follows::More, Timestamp(2)));
+}
+
+/// The dearest bodies that a stranger can send: 8 MB, read or refused.
+#[divan::bench(args = ["text", "values", "escapes", "refused"], sample_count = 10)]
+fn request_of_a_stranger(bencher: Bencher<'_, '_>, what: &str) {
+    let mut worker = Worker::new(10, 10, "openai");
+    let content = match what {
+        "text" => format!("\"{}\"", "qxz ".repeat(2_090_000)),
+        "values" => format!(
+            "[{}\"{}\"]",
+            "\"\",".repeat(124_000),
+            "中".repeat(2_600_000)
+        ),
+        "escapes" => format!("\"{}{}\"", "\\n".repeat(990_000), "中".repeat(2_000_000)),
+        _ => format!("[{}\"\"]", "\"\",".repeat(2_700_000)),
+    };
+    let body =
+        format!(r#"{{"model":"model-7","messages":[{{"role":"user","content":{content}}}]}}"#);
+    bencher.bench_local(|| {
+        let admission = worker.heard();
+        worker.decided(admission, body.clone().into_bytes())
+    });
+}

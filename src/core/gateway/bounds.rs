@@ -1,0 +1,137 @@
+//! The most a request can use at each target: what money is held for before it leaves.
+
+use crate::config::{Purse, Target, Unpriced};
+use crate::endpoint::{Endpoint, Kind, Others};
+use crate::handoff::{Planned, Way};
+use crate::price::Most;
+use crate::refusal::Refusal;
+use crate::request::{Cap, Wishes};
+use crate::tokens::{Count, Family};
+use crate::units::{NanoUsd, Tokens};
+
+/// Where neither the caller nor the catalogue says how long an answer may be.
+const CAP: Tokens = Tokens(4_096);
+/// What a vendor may put around a prompt beyond what its documentation says.
+const FRAMING: u64 = 64;
+
+/// What bounds a request, whoever answers it.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    prompt: Count,
+    body_bytes: u64,
+    wishes: Wishes,
+    answers: Answers,
+    payers: Payers,
+}
+
+/// Whether an endpoint answers in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    Tokens,
+    NoTokens,
+}
+
+/// Who insists on cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payers {
+    Nobody,
+    Soft,
+    Hard,
+}
+
+impl Bounds {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        wishes: &Wishes,
+        prompt: &Count,
+        body_bytes: usize,
+        purses: &[Purse],
+    ) -> Self {
+        let answers = match endpoint.kind {
+            Kind::Forwarded {
+                others: Others::Translated,
+                ..
+            } => Answers::Tokens,
+            Kind::Forwarded { .. } | Kind::ListModels | Kind::CountTokens => Answers::NoTokens,
+        };
+        let payers = if purses.iter().any(|purse| purse.terms.hard) {
+            Payers::Hard
+        } else if purses.is_empty() {
+            Payers::Nobody
+        } else {
+            Payers::Soft
+        };
+        Self {
+            prompt: *prompt,
+            body_bytes: u64::try_from(body_bytes).unwrap_or(u64::MAX),
+            wishes: *wishes,
+            answers,
+            payers,
+        }
+    }
+
+    /// The cap that must be put in so that it binds at the provider: where somebody insists on cover, and the caller
+    /// wrote none.
+    pub(super) fn cap(&self, target: &Target) -> Option<Tokens> {
+        let needed = self.payers == Payers::Hard
+            && self.answers == Answers::Tokens
+            && self.wishes.cap.is_none();
+        needed.then(|| most_answered(target))
+    }
+
+    pub(super) fn planned(
+        &self,
+        position: usize,
+        target: &Target,
+        counted_as: Family,
+        (way, cap): (Way, Option<Cap>),
+    ) -> Result<Planned, Refusal> {
+        let bounds = self.most(target, counted_as);
+        let most = match (&target.price, self.payers) {
+            (_, Payers::Nobody) => NanoUsd::ZERO,
+            (Some(price), _) => price
+                .most(&bounds)
+                .map_err(|_| Refusal::internal("an amount of money does not fit"))?,
+            (None, Payers::Soft) => NanoUsd::ZERO,
+            // The operator allows it, and hears of it.
+            (None, Payers::Hard) if target.unpriced == Unpriced::Allow => NanoUsd::ZERO,
+            (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
+        };
+        Ok(Planned {
+            target: position,
+            way,
+            cap,
+            bounds,
+            most,
+        })
+    }
+
+    fn most(&self, target: &Target, counted_as: Family) -> Most {
+        // What was counted in one encoding says nothing of another; but no encoding makes more tokens than bytes.
+        let input = if Family::of(&target.model) == counted_as {
+            self.prompt.at_most.0
+        } else {
+            self.prompt.at_most.0.max(self.body_bytes)
+        };
+        let output = match self.answers {
+            Answers::NoTokens => 0,
+            Answers::Tokens => {
+                let cap = self.wishes.cap.unwrap_or_else(|| most_answered(target));
+                cap.0.saturating_mul(self.wishes.choices)
+            }
+        };
+        Most {
+            input: Tokens(input.saturating_add(FRAMING)),
+            output: Tokens(output),
+            requests: 1,
+        }
+    }
+}
+
+fn most_answered(target: &Target) -> Tokens {
+    match target.default_max_tokens {
+        Some(_) => target.output_cap(None).unwrap_or(CAP),
+        // All that a model can say is seldom meant, and holds a budget for nothing.
+        None => target.max_output.map_or(CAP, |most| most.min(CAP)),
+    }
+}

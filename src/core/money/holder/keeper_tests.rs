@@ -1,0 +1,217 @@
+//! One worker with its rows in memory, and a service that is played by the test.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId, WindowId};
+use crate::money::message::{Grant, SyncReply, SyncRequest};
+use crate::money::wanted::{Payer, Uncovered, Wanted};
+use crate::units::NanoUsd;
+
+#[derive(Default)]
+struct Table(BTreeMap<ScopeId, LeaseRow>);
+
+impl Rows for Table {
+    fn change<Said>(
+        &mut self,
+        scope: ScopeId,
+        mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
+    ) -> (Option<u32>, Said) {
+        let row = self.0.entry(scope).or_insert_with(|| LeaseRow::new(scope));
+        let (changed, said) = change(*row);
+        *row = changed;
+        (Some(0), said)
+    }
+}
+
+/// Two scopes, a service with so much money for each, and a clock.
+struct Stage {
+    keeper: Keeper,
+    rows: Table,
+    now: Millis,
+    left: BTreeMap<ScopeId, u64>,
+    /// What came back unspent.
+    returned: u64,
+    batches: u32,
+}
+
+const TEAM: ScopeId = ScopeId(1);
+const KEY: ScopeId = ScopeId(2);
+
+impl Stage {
+    fn new(team: u64, key: u64) -> Self {
+        let mut keeper = Keeper::default();
+        keeper.begin(Outbox::new(Incarnation(1), StreamId(0)));
+        Self {
+            keeper,
+            rows: Table::default(),
+            now: Millis(1_000_000),
+            left: [(TEAM, team), (KEY, key)].into(),
+            returned: 0,
+            batches: 0,
+        }
+    }
+
+    fn hold(&mut self, amount: u64, wait_ms: u64) -> Option<Outcome> {
+        let payer = |scope| Payer {
+            scope,
+            debt: Some(NanoUsd(50)),
+        };
+        let wanted = Wanted {
+            payers: vec![payer(TEAM), payer(KEY)],
+            amount: NanoUsd(amount),
+            wait_ms,
+        };
+        self.keeper.hold(&mut self.rows, wanted, 7, self.now)
+    }
+
+    /// The service answers the batch that is due, if one is.
+    fn answer(&mut self) -> Vec<(Ticket, Outcome)> {
+        let Some(batch) = self.keeper.outbox().unwrap().poll(self.now).cloned() else {
+            return Vec::new();
+        };
+        self.batches += 1;
+        self.keeper.sent(self.now);
+        let reply = self.reply(&batch);
+        let outbox = self.keeper.outbox().unwrap();
+        let arrival = outbox.on_reply(reply, self.now).unwrap();
+        self.keeper.arrived(&mut self.rows, arrival, self.now)
+    }
+
+    fn reply(&mut self, batch: &SyncRequest) -> SyncReply {
+        let mut reply = SyncReply {
+            seq: batch.seq,
+            ..SyncReply::default()
+        };
+        self.returned += batch.returns.iter().map(|back| back.nanos.0).sum::<u64>();
+        for want in &batch.wants {
+            let left = self.left.get_mut(&want.scope).unwrap();
+            let nanos = want.want.0.max(want.need.0).min(*left);
+            if nanos < want.need.0 || nanos == 0 {
+                reply.denied.push(want.scope);
+                continue;
+            }
+            *left -= nanos;
+            reply.grants.push(Grant {
+                scope: want.scope,
+                lease: LeaseId(want.scope.0),
+                window: WindowId(1),
+                nanos: NanoUsd(nanos),
+                ttl_ms: 60_000,
+            });
+        }
+        reply
+    }
+
+    fn pass(&mut self, millis: u64) -> Vec<(Ticket, Outcome)> {
+        self.now = self.now.after(millis);
+        self.keeper.tick(&mut self.rows, self.now)
+    }
+
+    fn settle(&mut self, outcome: Outcome, cost: u64) {
+        let Outcome::Held(hold) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let ending = Ending {
+            cost: NanoUsd(cost),
+            ..Ending::default()
+        };
+        self.keeper.settle(&mut self.rows, hold, ending);
+    }
+
+    fn free(&self, scope: ScopeId) -> u64 {
+        self.rows.0[&scope].free.0
+    }
+}
+
+fn only(told: Vec<(Ticket, Outcome)>) -> Outcome {
+    assert_eq!(told.len(), 1, "{told:?}");
+    told.into_iter().next().unwrap().1
+}
+
+#[test]
+fn a_dry_lease_costs_one_round_trip_for_all_payers_together() {
+    let mut stage = Stage::new(10_000, 10_000);
+    assert_eq!(stage.hold(100, 2_000), None);
+    let held = only(stage.answer());
+    assert_eq!(stage.batches, 1);
+    stage.settle(held, 30);
+    assert_eq!((stage.free(TEAM), stage.free(KEY)), (70, 70));
+}
+
+#[test]
+fn what_is_free_stays_until_it_is_idle_and_more_is_fetched_before_it_is_dry() {
+    let mut stage = Stage::new(10_000, 10_000);
+    stage.hold(100, 2_000);
+    let held = only(stage.answer());
+    stage.settle(held, 30);
+    stage.pass(50);
+    stage.answer();
+    assert!(stage.free(TEAM) > 100, "{}", stage.free(TEAM));
+    for _ in 0..10 {
+        stage.pass(1_000);
+        stage.answer();
+    }
+    assert_eq!(stage.returned, 0);
+    let held = stage.hold(100, 2_000).expect("no round trip");
+    stage.settle(held, 100);
+    for _ in 0..70 {
+        stage.pass(1_000);
+        stage.answer();
+    }
+    assert_eq!(stage.free(TEAM), 0, "idle money goes home");
+}
+
+#[test]
+fn who_is_short_waits_as_long_as_its_terms_say_and_no_longer() {
+    for (wait_ms, waits) in [(0, 1), (300, 4)] {
+        let mut stage = Stage::new(10_000, 50);
+        assert_eq!(stage.hold(100, wait_ms), None);
+        let mut ticks = 0;
+        let outcome = loop {
+            ticks += 1;
+            assert!(ticks < 20, "it waits for ever");
+            let mut told = stage.answer();
+            told.extend(stage.pass(100));
+            if let Some((_, outcome)) = told.into_iter().next() {
+                break outcome;
+            }
+        };
+        assert!(
+            matches!(
+                outcome,
+                Outcome::Uncovered(Uncovered::Exhausted { scope: KEY, .. })
+            ),
+            "{outcome:?}"
+        );
+        assert!(ticks <= waits, "{ticks} for {wait_ms}");
+        assert_eq!(stage.rows.0[&TEAM].in_flight, NanoUsd(0), "all or none");
+    }
+}
+
+#[test]
+fn a_service_that_is_away_lets_callers_owe_as_much_as_their_terms_allow() {
+    let mut stage = Stage::new(10_000, 10_000);
+    assert_eq!(stage.hold(40, 2_000), None);
+    assert!(stage.keeper.outbox().unwrap().poll(stage.now).is_some());
+    stage.keeper.sent(stage.now);
+    let owed = (0..50).find_map(|_| stage.pass(100).into_iter().next());
+    let (_, owed) = owed.expect("it is away at last");
+    assert!(matches!(owed, Outcome::Held(_)), "{owed:?}");
+    assert!(stage.keeper.is_away(stage.now));
+    // 50 may be owed, and 40 are.
+    assert_eq!(stage.hold(40, 2_000), None);
+    let told = only(stage.pass(50));
+    assert!(
+        matches!(told, Outcome::Uncovered(Uncovered::Unreachable { .. })),
+        "{told:?}"
+    );
+    stage.settle(owed, 25);
+    let usage = {
+        let outbox = stage.keeper.outbox().unwrap();
+        outbox.newest().unwrap().clone()
+    };
+    let debts: Vec<u64> = usage.debts.iter().map(|debt| debt.nanos.0).collect();
+    assert_eq!(debts, [25, 25]);
+    assert_eq!(usage.charges, []);
+}

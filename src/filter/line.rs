@@ -1,0 +1,270 @@
+//! A worker's line of batches to the budget service, as far as it must outlive the worker's VM.
+//!
+//! In data shared by all workers stand: who this process is and how many lines it has (`tollgate.H`); for each line the
+//! batch that waits for its answer (`tollgate.B.N`), the reports that are in no batch yet (`tollgate.P.N.M`), and when it
+//! was last alive (`tollgate.T.N`). A line whose VM was lost is silent, and another worker adopts what it left.
+
+use tollgate_core::money::holder::{Bookmark, Outbox};
+use tollgate_core::money::ids::{Incarnation, Millis, RecordNumber, Seq, StreamId};
+use tollgate_core::money::message::{SyncRequest, Usage};
+use tollgate_wire::{decode_batch, encode_batch};
+
+use crate::host::shared;
+
+const PROCESS: &str = "tollgate.H";
+/// Whoever asked for a name and got none is taken for dead after this.
+const ASKED_FOR_DEAD_MS: u64 = 2_000;
+/// A line that was silent for so long has lost its VM.
+const ORPHAN_MS: u64 = 5_000;
+/// Reports that are kept apart from batches; more than these are only in the VM.
+const KEPT: u64 = 1_024;
+/// Lines a process may have: one for each life of each worker's VM.
+const LINES_MAX: u32 = 4_096;
+/// The line has nothing left to say.
+const FINISHED: u64 = u64::MAX;
+
+/// A line of this worker.
+#[derive(Debug)]
+pub(crate) struct Line {
+    incarnation: Incarnation,
+    stream: StreamId,
+    /// Reports so far.
+    reported: u64,
+    /// Reports that went into batches.
+    batched: u64,
+}
+
+/// What came of the wish for a line.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// Here it is.
+    Line(Line, Outbox),
+    /// Nobody knows who this process is: the service must be asked, by this worker.
+    SayHello,
+    /// Another worker asks.
+    Wait,
+}
+
+/// Who this process is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Process {
+    incarnation: u64,
+    lines: u64,
+    asked_at: u64,
+}
+
+impl Process {
+    fn read(bytes: &[u8]) -> Self {
+        let [incarnation, lines, asked_at] = words(bytes);
+        Self {
+            incarnation,
+            lines,
+            asked_at,
+        }
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        bytes([self.incarnation, self.lines, self.asked_at])
+    }
+}
+
+fn words<const COUNT: usize>(bytes: &[u8]) -> [u64; COUNT] {
+    let mut words = [0; COUNT];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+fn bytes<const COUNT: usize>(words: [u64; COUNT]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+impl Line {
+    /// Takes the next line of this process.
+    pub(crate) fn begin(now: Millis) -> Begun {
+        let begun = shared::change(PROCESS, |value| {
+            let process = Process::read(value);
+            if process.incarnation == 0 {
+                let asking = process.asked_at > 0
+                    && !now.is_over(Millis(process.asked_at), ASKED_FOR_DEAD_MS);
+                if asking {
+                    return (None, None);
+                }
+                let asks = Process {
+                    asked_at: now.0,
+                    ..process
+                };
+                return (Some(asks.bytes()), Some(Process::default()));
+            }
+            let taken = Process {
+                lines: process.lines.saturating_add(1),
+                ..process
+            };
+            (Some(taken.bytes()), Some(process))
+        });
+        match begun {
+            Ok(Some(Process { incarnation: 0, .. })) => Begun::SayHello,
+            Ok(Some(process)) => {
+                let incarnation = Incarnation(process.incarnation);
+                let stream = StreamId(u32::try_from(process.lines).unwrap_or(u32::MAX));
+                let line = Self {
+                    incarnation,
+                    stream,
+                    reported: 0,
+                    batched: 0,
+                };
+                line.live(now);
+                Begun::Line(line, Outbox::new(incarnation, stream))
+            }
+            Ok(None) | Err(_) => Begun::Wait,
+        }
+    }
+
+    /// The service said who this process is. The first answer counts.
+    pub(crate) fn introduce(incarnation: u64) {
+        let _ = shared::change(PROCESS, |value| {
+            let process = Process::read(value);
+            if process.incarnation > 0 {
+                return (None, ());
+            }
+            let named = Process {
+                incarnation,
+                ..process
+            };
+            (Some(named.bytes()), ())
+        });
+    }
+
+    /// Keeps the report that came last, until it is in a batch.
+    pub(crate) fn keep_newest(&mut self, outbox: &Outbox) {
+        let Some(newest) = outbox.newest() else {
+            return;
+        };
+        let waiting = self.reported.saturating_sub(self.batched);
+        if waiting < KEPT {
+            let mut value = bytes([self.reported]);
+            value.extend(encode_batch(SyncRequest {
+                usage: vec![newest.clone()],
+                ..SyncRequest::default()
+            }));
+            let _ = shared::write(&report_key(self.stream, self.reported), &value);
+        }
+        self.reported = self.reported.saturating_add(1);
+    }
+
+    /// Keeps a batch until it is answered.
+    pub(crate) fn keep_batch(&mut self, batch: &SyncRequest, bookmark: Bookmark, message: &[u8]) {
+        // Numbers of records count what went into batches.
+        if let Some(last) = batch.usage.last() {
+            self.batched = last.number.0;
+        }
+        let mut value = bytes([
+            bookmark.answered.0,
+            bookmark.last_record.0,
+            bookmark.last_open,
+        ]);
+        value.extend_from_slice(message);
+        let _ = shared::write(&batch_key(self.stream), &value);
+    }
+
+    /// The batch was answered. This is written before what the answer brought is used: a batch that is sent again gets
+    /// the same answer again, and money must not land twice.
+    pub(crate) fn answered(&mut self, bookmark: Bookmark) {
+        let value = bytes([
+            bookmark.answered.0,
+            bookmark.last_record.0,
+            bookmark.last_open,
+        ]);
+        let _ = shared::write(&batch_key(self.stream), &value);
+    }
+
+    /// It is alive.
+    pub(crate) fn live(&self, now: Millis) {
+        let _ = shared::write(&life_key(self.stream), &bytes([now.0]));
+    }
+
+    /// Lines whose VM was lost: what they left goes on from here.
+    pub(crate) fn adopt_orphans(&self, now: Millis) -> Vec<Outbox> {
+        let process = shared::read(PROCESS).ok().flatten();
+        let lines = process.map_or(0, |read| Process::read(&read.value).lines);
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX).min(LINES_MAX);
+        (0..lines)
+            .map(StreamId)
+            .filter(|stream| *stream != self.stream && claim(*stream, now))
+            .map(|stream| adopt(self.incarnation, stream))
+            .collect()
+    }
+}
+
+/// The line has nothing left to say.
+pub(crate) fn finish(stream: StreamId) {
+    let _ = shared::write(&life_key(stream), &bytes([FINISHED]));
+}
+
+/// An adopted line is alive.
+pub(crate) fn keep_alive(stream: StreamId, now: Millis) {
+    let _ = shared::write(&life_key(stream), &bytes([now.0]));
+}
+
+/// Only one worker adopts a line.
+fn claim(stream: StreamId, now: Millis) -> bool {
+    let claimed = shared::change(&life_key(stream), |value| {
+        let [lived_at] = words(value);
+        let orphaned = lived_at > 0 && lived_at != FINISHED && {
+            let silent_ms = now.since(Millis(lived_at));
+            silent_ms > ORPHAN_MS
+        };
+        (orphaned.then(|| bytes([now.0])), orphaned)
+    });
+    claimed.unwrap_or(false)
+}
+
+fn adopt(incarnation: Incarnation, stream: StreamId) -> Outbox {
+    let kept = shared::read(&batch_key(stream)).ok().flatten();
+    let (bookmark, batch) = kept.map_or((Bookmark::default(), None), |read| {
+        let [answered, last_record, last_open] = words(&read.value);
+        let bookmark = Bookmark {
+            answered: Seq(answered),
+            last_record: RecordNumber(last_record),
+            last_open,
+        };
+        let message = read.value.get(24..).unwrap_or_default();
+        (
+            bookmark,
+            decode_batch(message).ok().filter(|_| !message.is_empty()),
+        )
+    });
+    let first = bookmark.last_record.0;
+    let mut outbox = Outbox::resume(incarnation, stream, bookmark, batch);
+    for number in first..first.saturating_add(KEPT) {
+        match kept_report(stream, number) {
+            Some(usage) => outbox.report(usage),
+            None => break,
+        }
+    }
+    outbox
+}
+
+fn kept_report(stream: StreamId, number: u64) -> Option<Usage> {
+    let read = shared::read(&report_key(stream, number)).ok().flatten()?;
+    let [kept] = words(&read.value);
+    if kept != number {
+        return None;
+    }
+    let batch = decode_batch(read.value.get(8..)?).ok()?;
+    batch.usage.into_iter().next()
+}
+
+fn batch_key(stream: StreamId) -> String {
+    format!("tollgate.B.{}", stream.0)
+}
+
+fn life_key(stream: StreamId) -> String {
+    format!("tollgate.T.{}", stream.0)
+}
+
+fn report_key(stream: StreamId, number: u64) -> String {
+    let slot = number.checked_rem(KEPT).unwrap_or_default();
+    format!("tollgate.P.{}.{slot}", stream.0)
+}
