@@ -377,7 +377,7 @@ impl Admission {
         for (position, target) in targets.into_iter().flatten().enumerate() {
             let planned = self
                 .way(endpoint, target, body, bounds, &mut chat)
-                .and_then(|way| bounds.planned(position, target, family, way));
+                .and_then(|way| bounds.planned(position, target, family, body, way));
             match planned {
                 Ok(planned) => chain.push(planned),
                 Err(refusal) => why = why.or(Some(refusal)),
@@ -405,8 +405,7 @@ impl Admission {
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
             let field = dialect.cap_field(endpoint.path);
-            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
-            return Ok((Way::Passes, cap));
+            return Ok((Way::Passes, bounds.cap_as(field, target)));
         }
         if others == Others::Never {
             return Err(Refusal::untranslatable_endpoint(

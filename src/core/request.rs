@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -30,11 +31,42 @@ pub struct Request {
 pub struct Wishes {
     /// No answer is to be longer; none where nothing is said.
     pub cap: Option<Tokens>,
-    /// How many answers.
+    /// How many answers: `n`, or `best_of` where that is more, for each of several prompts.
     pub choices: u64,
+    /// Under which names a cap is written.
+    pub caps: Caps,
 }
 
-/// A cap that the caller did not write, and that must bind at the provider.
+/// Which of the names for a cap stand in a body, with a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps(u8);
+
+impl Caps {
+    fn with(self, name: &str) -> Self {
+        Self(self.0 | Self::bit(name))
+    }
+
+    fn bit(name: &str) -> u8 {
+        let position = CAPS.iter().position(|known| *known == name);
+        position.map_or(0, |position| 1 << position)
+    }
+
+    /// Whether one binds at a provider that calls it so. One that does not know a name may pass over it, and answer
+    /// without end; OpenAI's chat still knows its old one.
+    pub fn bind(self, field: &str) -> bool {
+        let old = if field == "max_completion_tokens" {
+            Self::bit("max_tokens")
+        } else {
+            0
+        };
+        self.0 & (Self::bit(field) | old) != 0
+    }
+}
+
+/// What a cap is called, by one or another.
+const CAPS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
+/// A cap that the caller did not write, or not as the provider calls it, and that must bind there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
     /// What the provider's dialect calls it.
@@ -84,8 +116,8 @@ enum Text {
     Model,
     /// This.
     Literal(String),
-    /// A field for the cap in which `null` stands.
-    Cap,
+    /// A field for the cap, of this name: where another name must bind, `null`.
+    Cap(&'static str),
 }
 
 /// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
@@ -108,6 +140,8 @@ struct Fields<'a> {
     n: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     best_of: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    prompt: Option<&'a RawValue>,
 }
 
 /// More answers than this to one request nobody gives.
@@ -117,8 +151,13 @@ impl Fields<'_> {
     /// The largest cap counts, since nobody knows which of them a provider obeys.
     fn wishes(&self) -> Result<Wishes, Refusal> {
         let mut cap = None;
+        let mut caps = Caps::default();
         for (name, raw) in self.caps() {
-            cap = cap.max(whole(name, raw)?.map(Tokens));
+            let Some(tokens) = whole(name, raw)? else {
+                continue;
+            };
+            cap = cap.max(Some(Tokens(tokens)));
+            caps = caps.with(name);
         }
         let mut choices = 1;
         for (name, raw) in [("n", self.n), ("best_of", self.best_of)] {
@@ -127,16 +166,29 @@ impl Fields<'_> {
         if choices > CHOICES_MAX {
             return Err(Refusal::invalid_type("n", "a small whole number"));
         }
-        Ok(Wishes { cap, choices })
+        let choices = choices.saturating_mul(self.prompt.map_or(1, prompts));
+        Ok(Wishes { cap, choices, caps })
     }
 
     fn caps(&self) -> [(&'static str, Option<&RawValue>); 3] {
+        let [old, chat, responses] = CAPS;
         [
-            ("max_tokens", self.max_tokens),
-            ("max_completion_tokens", self.max_completion_tokens),
-            ("max_output_tokens", self.max_output_tokens),
+            (old, self.max_tokens),
+            (chat, self.max_completion_tokens),
+            (responses, self.max_output_tokens),
         ]
     }
+}
+
+/// How many prompts stand in the `prompt` of a completion: a list of texts, or of lists of tokens, is as many. A list
+/// of tokens is one.
+fn prompts(prompt: &RawValue) -> u64 {
+    let inside = prompt.get().strip_prefix('[').map(str::trim_start);
+    if !inside.is_some_and(|inside| inside.starts_with(['"', '['])) {
+        return 1;
+    }
+    let elements: Vec<IgnoredAny> = serde_json::from_str(prompt.get()).unwrap_or_default();
+    u64::try_from(elements.len()).unwrap_or(u64::MAX).max(1)
 }
 
 /// A whole number that is not negative. `null` says nothing.
@@ -192,9 +244,9 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
         }
         (true, UsageOption::Always) => Reply::Streamed(UsageEvent::Asked),
     };
-    for raw in fields.caps().into_iter().filter_map(|(_, raw)| raw) {
-        if raw.get() == "null" {
-            edits.push((place(text, raw.get())?, Text::Cap));
+    for (name, raw) in fields.caps() {
+        if let Some(raw) = raw {
+            edits.push((place(text, raw.get())?, Text::Cap(name)));
         }
     }
     edits.sort_by_key(|(range, _)| range.start);
@@ -276,11 +328,14 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
-        let has_field = self.edits.iter().any(|(_, text)| *text == Text::Cap);
-        let field = cap.filter(|_| !has_field).map(|Cap { field, tokens }| {
-            let field = format!("\"{field}\":{},", tokens.0);
-            (self.begin..self.begin, Cow::Owned(field))
-        });
+        let own = |cap: &Cap| Text::Cap(cap.field);
+        let has_field = |cap: &Cap| self.edits.iter().any(|(_, text)| *text == own(cap));
+        let field = cap
+            .filter(|cap| !has_field(cap))
+            .map(|Cap { field, tokens }| {
+                let field = format!("\"{field}\":{},", tokens.0);
+                (self.begin..self.begin, Cow::Owned(field))
+            });
         let edits = self.edits.iter().filter_map(move |(range, text)| {
             let written = match text {
                 Text::Model => Cow::Borrowed(model),
@@ -289,7 +344,8 @@ impl Splice {
                     Cow::Borrowed(literal.as_str())
                 }
                 Text::Literal(_) => return None,
-                Text::Cap => Cow::Owned(cap?.tokens.0.to_string()),
+                Text::Cap(name) if *name == cap?.field => Cow::Owned(cap?.tokens.0.to_string()),
+                Text::Cap(_) => Cow::Borrowed("null"),
             };
             Some((range.clone(), written))
         });
@@ -570,8 +626,19 @@ mod tests {
             ),
             (
                 r#" { "model":"small","max_tokens":null,"n":3}"#,
-                r#" { "model":"gpt-x","max_tokens":100,"n":3}"#,
+                r#" {"max_completion_tokens":100, "model":"gpt-x","max_tokens":null,"n":3}"#,
                 (None, 3),
+            ),
+            (
+                r#"{"model":"small","max_completion_tokens":null}"#,
+                r#"{"model":"gpt-x","max_completion_tokens":100}"#,
+                (None, 1),
+            ),
+            // another's name for it gives way
+            (
+                r#"{"model":"small","max_output_tokens":7,"prompt":["a","b"]}"#,
+                r#"{"max_completion_tokens":100,"model":"gpt-x","max_output_tokens":null,"prompt":["a","b"]}"#,
+                (Some(7), 2),
             ),
             (
                 r#"{"stream":true,"model":"small"}"#,
@@ -589,6 +656,37 @@ mod tests {
             assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
             let length = splice.length(body.len(), "gpt-x", StreamUsage::Asked, Some(cap));
             assert_eq!(length, want.len());
+        }
+    }
+
+    #[test]
+    fn a_cap_binds_where_its_name_is_known() {
+        for (fields, field, want) in [
+            ("", "max_tokens", false),
+            (r#","max_tokens":null"#, "max_tokens", false),
+            (r#","max_tokens":5"#, "max_tokens", true),
+            (r#","max_tokens":5"#, "max_completion_tokens", true),
+            (r#","max_completion_tokens":5"#, "max_tokens", false),
+            (r#","max_tokens":5"#, "max_output_tokens", false),
+            (r#","max_output_tokens":5"#, "max_output_tokens", true),
+        ] {
+            let request = parsed(&format!(r#"{{"model":"small"{fields}}}"#)).unwrap();
+            assert_eq!(request.wishes.caps.bind(field), want, "{fields} {field}");
+        }
+    }
+
+    #[test]
+    fn every_prompt_has_its_answers() {
+        for (prompt, want) in [
+            (r#""[\"a\",\"b\"]""#, 2),
+            (r#"["a","b", "c"]"#, 6),
+            ("[1,2,3,4]", 2),
+            ("[ [1,2],[3]]", 4),
+            ("[]", 2),
+            ("null", 2),
+        ] {
+            let body = format!(r#"{{"model":"small","n":2,"prompt":{prompt}}}"#);
+            assert_eq!(parsed(&body).unwrap().wishes.choices, want, "{prompt}");
         }
     }
 

@@ -1,73 +1,61 @@
-//! The most that an attempt at a target can cost: what is held before it is made.
+//! What bounds an attempt at a target, and why there may be nothing that does.
 
 use super::Target;
-use crate::price::{Most, Price};
+use crate::price::Most;
 use crate::tokens::{Audio, Beyond, Bound, Media};
-use crate::units::{NanoUsd, Tokens};
+use crate::units::Tokens;
 
 /// Why nobody can tell what an attempt costs at most. A hard budget cannot cover it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoBound {
-    /// No price is known.
-    Unpriced,
-    /// Neither the caller, nor the configuration, nor the catalogue says how long an answer may be.
-    NoOutputCap,
     /// Something in the prompt has no bound, and nobody knows what fits into the model.
     Media(Media),
     /// Speech, and no price of speech is known.
     Speech,
     /// More is billed than tokens.
     Beyond(Beyond),
-    /// It is more than can be written.
-    Overflow,
+}
+
+impl NoBound {
+    /// What the caller is to leave out.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Media(Media::Image) => "an image whose size nobody here knows",
+            Self::Media(Media::Audio) | Self::Speech => "speech",
+            Self::Media(Media::Video) => "a film",
+            Self::Media(Media::File) => "a file",
+            Self::Media(Media::Stored) => "what the provider has stored",
+            Self::Media(Media::Unknown) => "a part of an unknown kind",
+            Self::Beyond(Beyond::HostedTool) => "a tool that the provider runs",
+            Self::Beyond(Beyond::OtherPrices) => "another price list",
+            Self::Beyond(Beyond::Prediction) => "a prediction",
+        }
+    }
 }
 
 impl Target {
-    /// The worst case of one attempt here. `output_cap` is what is sent along, from [`Self::output_cap`]; `answers` is how
-    /// many there are, none from an endpoint that does not answer in tokens. A request that cannot be bounded takes the
-    /// configured hold, if there is one.
-    pub fn most(
-        &self,
-        prompt: &Bound,
-        output_cap: Option<Tokens>,
-        answers: u64,
-    ) -> Result<NanoUsd, NoBound> {
-        let price = self.price.as_ref().ok_or(NoBound::Unpriced)?;
-        if price.is_free() {
-            return Ok(NanoUsd::ZERO);
-        }
-        match self.bounds(price, prompt, output_cap, answers) {
-            Ok(most) => price.most(&most).map_err(|_| NoBound::Overflow),
-            Err(why) => self.unbounded_hold.ok_or(why),
-        }
-    }
-
-    fn bounds(
-        &self,
-        price: &Price,
-        prompt: &Bound,
-        output_cap: Option<Tokens>,
-        answers: u64,
-    ) -> Result<Most, NoBound> {
+    /// The most that one attempt here can use. `words` is what the prompt is at most as far as it is words; it counts
+    /// where there is nothing else in it.
+    pub fn bounds(&self, prompt: &Bound, words: Tokens, output: Tokens) -> Result<Most, NoBound> {
         if let Some(beyond) = prompt.beyond {
             return Err(NoBound::Beyond(beyond));
         }
-        let hears = price.rates.audio_input.is_some();
-        let speaks = price.rates.audio_output.is_some();
+        let rates = self.price.as_ref().map(|price| price.rates);
+        let hears = rates.is_some_and(|rates| rates.audio_input.is_some());
+        let speaks = rates.is_some_and(|rates| rates.audio_output.is_some());
         match prompt.audio {
             Some(Audio::Heard) if !hears => return Err(NoBound::Speech),
             Some(Audio::Spoken) if !(hears && speaks) => return Err(NoBound::Speech),
             Some(Audio::Heard | Audio::Spoken) | None => {}
         }
-        let unbounded = NoBound::Media(prompt.media.unwrap_or(Media::Unknown));
-        let input = prompt.input(self.context_window).ok_or(unbounded)?;
-        let each = match (answers, output_cap) {
-            (0, _) => Tokens(0),
-            (_, cap) => cap.ok_or(NoBound::NoOutputCap)?,
+        let input = match (prompt.media, prompt.images) {
+            (None, 0) => words,
+            (None, _) => prompt.tokens,
+            (Some(media), _) => self.context_window.ok_or(NoBound::Media(media))?,
         };
         Ok(Most {
             input,
-            output: Tokens(each.0.saturating_mul(answers)),
+            output,
             requests: 1,
         })
     }
@@ -76,104 +64,77 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::price::Rates;
-    use crate::units::PricePerMillion;
+    use crate::price::{Price, Rates};
+    use crate::units::{NanoUsd, PricePerMillion};
 
-    /// A dollar a token in, two out, so that figures can be read.
-    fn target() -> Target {
-        let per_token = |dollars: u64| PricePerMillion(NanoUsd(dollars * 1_000_000));
+    fn target(window: Option<u64>, audio: [Option<u64>; 2]) -> Target {
+        let [audio_input, audio_output] =
+            audio.map(|nanos| nanos.map(|nanos| PricePerMillion(NanoUsd(nanos))));
         let rates = Rates {
-            input: per_token(1),
-            output: per_token(2),
+            audio_input,
+            audio_output,
             ..Rates::default()
         };
         Target {
+            context_window: window.map(Tokens),
             price: Some(Price {
                 rates,
-                request: NanoUsd(7),
                 ..Price::default()
             }),
             ..Target::default()
         }
     }
 
-    fn prompt() -> Bound {
-        Bound {
-            tokens: Tokens(100),
+    #[test]
+    fn words_count_by_themselves_and_everything_else_by_its_bound() {
+        let bytes = Bound {
+            tokens: Tokens(900),
             ..Bound::default()
-        }
-    }
-
-    #[test]
-    fn the_hold_covers_prompt_answers_and_fee() {
-        for (cap, answers, want) in [
-            (Some(10), 1, Ok(100 + 20 + 7)),
-            (Some(10), 3, Ok(100 + 60 + 7)),
-            (None, 0, Ok(107)),
-            (Some(10), 0, Ok(107)),
-            (None, 1, Err(NoBound::NoOutputCap)),
-            (Some(u64::MAX), 2, Err(NoBound::Overflow)),
-        ] {
-            let held = target().most(&prompt(), cap.map(Tokens), answers);
-            assert_eq!(held, want.map(NanoUsd), "{cap:?} {answers}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_bounded_is_named_or_takes_the_configured_hold() {
-        let bound = |change: fn(&mut Bound)| {
-            let mut bound = prompt();
-            change(&mut bound);
-            bound
         };
-        let files = bound(|it| it.media = Some(Media::File));
-        let searches = bound(|it| it.beyond = Some(Beyond::HostedTool));
-        let speaks = bound(|it| it.audio = Some(Audio::Spoken));
-        for (prompt, why) in [
-            (files, NoBound::Media(Media::File)),
-            (searches, NoBound::Beyond(Beyond::HostedTool)),
-            (speaks, NoBound::Speech),
-        ] {
-            let cap = Some(Tokens(10));
-            assert_eq!(target().most(&prompt, cap, 1), Err(why));
-            let configured = Target {
-                unbounded_hold: Some(NanoUsd(5)),
-                ..target()
-            };
-            assert_eq!(configured.most(&prompt, cap, 1), Ok(NanoUsd(5)));
-        }
-        // What fits into the model bounds a file, not a search.
-        let window = Target {
-            context_window: Some(Tokens(1_000)),
-            ..target()
+        let image = Bound { images: 1, ..bytes };
+        let file = Bound {
+            media: Some(Media::File),
+            ..bytes
         };
-        let cap = Some(Tokens(10));
-        assert_eq!(window.most(&files, cap, 1), Ok(NanoUsd(1_027)));
-        assert!(window.most(&searches, cap, 1).is_err());
-        let mut heard = target();
-        if let Some(price) = &mut heard.price {
-            price.rates.audio_input = Some(PricePerMillion(NanoUsd(40_000_000)));
-        }
-        let hears = bound(|it| it.audio = Some(Audio::Heard));
-        assert_eq!(heard.most(&hears, cap, 1), Ok(NanoUsd(4_027)));
-        assert_eq!(heard.most(&speaks, cap, 1), Err(NoBound::Speech));
-    }
-
-    #[test]
-    fn what_has_no_price_is_not_free_and_what_is_free_needs_no_bound() {
-        let unpriced = Target {
-            unbounded_hold: Some(NanoUsd(5)),
-            ..Target::default()
-        };
-        assert_eq!(unpriced.most(&prompt(), None, 1), Err(NoBound::Unpriced));
-        let free = Target {
-            price: Some(Price::default()),
-            ..Target::default()
-        };
-        let anything = Bound {
+        let search = Bound {
             beyond: Some(Beyond::HostedTool),
-            ..prompt()
+            ..bytes
         };
-        assert_eq!(free.most(&anything, None, 1), Ok(NanoUsd::ZERO));
+        let heard = Bound {
+            audio: Some(Audio::Heard),
+            media: Some(Media::Audio),
+            ..bytes
+        };
+        let spoken = Bound {
+            audio: Some(Audio::Spoken),
+            ..bytes
+        };
+        let (none, hears, speaks) = ([None, None], [Some(1), None], [Some(1), Some(1)]);
+        let known = Some(128_000);
+        for (prompt, window, audio, want) in [
+            (bytes, None, none, Ok(100)),
+            (image, known, none, Ok(900)),
+            (file, known, none, Ok(128_000)),
+            (file, None, none, Err(NoBound::Media(Media::File))),
+            (
+                search,
+                known,
+                none,
+                Err(NoBound::Beyond(Beyond::HostedTool)),
+            ),
+            (heard, known, none, Err(NoBound::Speech)),
+            (heard, known, hears, Ok(128_000)),
+            (heard, None, hears, Err(NoBound::Media(Media::Audio))),
+            (spoken, known, hears, Err(NoBound::Speech)),
+            (spoken, known, speaks, Ok(100)),
+        ] {
+            let most = target(window, audio).bounds(&prompt, Tokens(100), Tokens(7));
+            let want = want.map(|input| Most {
+                input: Tokens(input),
+                output: Tokens(7),
+                requests: 1,
+            });
+            assert_eq!(most, want, "{prompt:?} {window:?} {audio:?}");
+        }
     }
 }

@@ -3,10 +3,10 @@
 use crate::config::{Purse, Target, Unpriced};
 use crate::endpoint::{Endpoint, Kind, Others};
 use crate::handoff::{Planned, Way};
-use crate::price::Most;
+use crate::price::{Most, Price};
 use crate::refusal::Refusal;
 use crate::request::{Cap, Wishes};
-use crate::tokens::{Count, Family};
+use crate::tokens::{Bound, Count, Family};
 use crate::units::{NanoUsd, Tokens};
 
 /// Where neither the caller nor the catalogue says how long an answer may be.
@@ -73,10 +73,19 @@ impl Bounds {
     /// The cap that must be put in so that it binds at the provider: where somebody insists on cover, and the caller
     /// wrote none.
     pub(super) fn cap(&self, target: &Target) -> Option<Tokens> {
-        let needed = self.payers == Payers::Hard
-            && self.answers == Answers::Tokens
-            && self.wishes.cap.is_none();
+        let needed = self.insists() && self.wishes.cap.is_none();
         needed.then(|| most_answered(target))
+    }
+
+    /// The same for a body that passes: a cap under a name that this provider may not know binds nobody.
+    pub(super) fn cap_as(&self, field: &'static str, target: &Target) -> Option<Cap> {
+        let needed = self.insists() && !self.wishes.caps.bind(field);
+        let tokens = self.wishes.cap.unwrap_or_else(|| most_answered(target));
+        needed.then_some(Cap { field, tokens })
+    }
+
+    fn insists(&self) -> bool {
+        self.payers == Payers::Hard && self.answers == Answers::Tokens
     }
 
     pub(super) fn planned(
@@ -84,17 +93,16 @@ impl Bounds {
         position: usize,
         target: &Target,
         counted_as: Family,
+        body: &[u8],
         (way, cap): (Way, Option<Cap>),
     ) -> Result<Planned, Refusal> {
-        let bounds = self.most(target, counted_as);
-        let most = match (&target.price, self.payers) {
-            (_, Payers::Nobody) => NanoUsd::ZERO,
-            (Some(price), _) => price
-                .most(&bounds)
-                .map_err(|_| Refusal::internal("an amount of money does not fit"))?,
-            (None, Payers::Soft) => NanoUsd::ZERO,
+        let known = self.most(target, counted_as);
+        let (bounds, most) = match (&target.price, self.payers) {
+            (_, Payers::Nobody) => (known, NanoUsd::ZERO),
+            (Some(price), payers) => held(price, target, payers, known, body)?,
+            (None, Payers::Soft) => (known, NanoUsd::ZERO),
             // The operator allows it, and hears of it.
-            (None, Payers::Hard) if target.unpriced == Unpriced::Allow => NanoUsd::ZERO,
+            (None, Payers::Hard) if target.unpriced == Unpriced::Allow => (known, NanoUsd::ZERO),
             (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
         };
         Ok(Planned {
@@ -126,6 +134,37 @@ impl Bounds {
             requests: 1,
         }
     }
+}
+
+/// What a paid request is held for: its bounds, or what is configured for one without any.
+fn held(
+    price: &Price,
+    target: &Target,
+    payers: Payers,
+    known: Most,
+    body: &[u8],
+) -> Result<(Most, NanoUsd), Refusal> {
+    let prompt = Bound::of(Family::of(&target.model), body);
+    let bounds = match target.bounds(&prompt, known.input, known.output) {
+        Ok(bounds) => bounds,
+        Err(why) => match (target.unbounded_hold, payers) {
+            // More than can be priced: such a hold is never taken for larger than is needed.
+            (Some(hold), _) if !price.is_free() => {
+                let bounds = Most {
+                    output: Tokens(u64::MAX),
+                    ..known
+                };
+                return Ok((bounds, hold));
+            }
+            (None, Payers::Hard) if !price.is_free() => {
+                return Err(Refusal::unbounded(why.what()));
+            }
+            (Some(_) | None, _) => known,
+        },
+    };
+    let most = price.most(&bounds);
+    let most = most.map_err(|_| Refusal::internal("an amount of money does not fit"))?;
+    Ok((bounds, most))
 }
 
 fn most_answered(target: &Target) -> Tokens {

@@ -23,6 +23,8 @@ const DEPTH_MAX: u8 = 4;
 pub struct Bound {
     /// Of what has a bound by itself.
     pub tokens: Tokens,
+    /// Images among it.
+    pub images: u64,
     /// Something in the prompt has none by itself; it is at most what fits into the model.
     pub media: Option<Media>,
     /// What makes a request cost more than its tokens do.
@@ -272,6 +274,7 @@ impl Walk {
             let bytes = u64::try_from(url.written().len()).unwrap_or(u64::MAX);
             self.found.tokens = Tokens(self.found.tokens.0.saturating_sub(bytes));
         }
+        self.found.images = self.found.images.saturating_add(1);
         self.add(known.max(IMAGE_LEAST));
     }
 }
