@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tollgate::command::{
-    accounts, budget_service, budgets, check, fake, keys, prices, render, spend, switch, tenants,
-    up,
+    accounts, budget_service, budgets, check, explain, fake, keys, prices, render, spend, switch,
+    tenants, up,
 };
 use tollgate_core::tenancy::Level;
 
@@ -22,6 +22,7 @@ struct Cli {
 enum Command {
     Up(up::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Render(render::Args),
     Fake(fake::Args),
     Prices(prices::Args),
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => up::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Fake(args) => fake::run(&args),
         Command::Prices(args) => prices::run(&args),

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use crate::config;
+use crate::dialect::complaint::Class;
 use crate::dialect::passage::Heard;
 use crate::dialect::speak::Fault;
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
+use crate::health::retry_after;
 use crate::json_tap::Tap;
 use crate::refusal::Refusal;
 use crate::request::Reply;
+use crate::routing::After;
 use crate::sse;
 use crate::units::Timestamp;
 
@@ -122,7 +125,7 @@ impl Attempt {
         now: Timestamp,
     ) -> Result<Send, Refusal> {
         exchange.close_silent_attempt(now);
-        let number = exchange.attempts.len();
+        let number = exchange.next_number();
         let (target, provider) = exchange
             .target(number)
             .ok_or_else(|| Refusal::internal("more attempts than targets"))?;
@@ -133,7 +136,9 @@ impl Attempt {
                 "an attempt reached the cluster of another provider",
             ));
         }
-        let next = exchange.target(number.saturating_add(1));
+        let next = exchange
+            .following(number, exchange.after(number))
+            .and_then(|next| exchange.target(next));
         let dialect = provider.dialect.provider();
         let planned = exchange.chain.get(number).map(|planned| &planned.way);
         let (behind, content_length, headers) = match planned {
@@ -197,6 +202,7 @@ impl Attempt {
         exchange: &mut Exchange,
         head: Head<'_>,
         follows: Follows,
+        now: Timestamp,
     ) -> HeadStep {
         let status = head
             .text(":status")
@@ -207,6 +213,9 @@ impl Attempt {
             status,
             retry_after: retry_after(head),
         };
+        if let Some(left) = retry_after::left(head, now) {
+            exchange.told.left = Some(left);
+        }
         let step = match status {
             200..=299 => return self.good_head(exchange, head, status, follows),
             401 | 403 => self.read_error(status, Some(failed(Failure::Credential)), Next::Never),
@@ -231,10 +240,10 @@ impl Attempt {
                 exchange.end(End::Failed(failed));
                 HeadStep::Retry
             }
-            Err(()) if follows == Follows::Nothing => {
-                self.finish_error(exchange, &[]);
-                HeadStep::Release
-            }
+            Err(()) if follows == Follows::Nothing => match self.finish_error(exchange, &[]) {
+                Next::Waits => HeadStep::Retry,
+                Next::Never => HeadStep::Release,
+            },
             Err(()) => HeadStep::Hold,
         }
     }
@@ -339,10 +348,10 @@ impl Attempt {
             {
                 BodyStep::Hold
             }
-            State::ReadError { .. } => {
-                self.finish_error(exchange, bytes);
-                BodyStep::Pass(sse::Output::Same)
-            }
+            State::ReadError { .. } => match self.finish_error(exchange, bytes) {
+                Next::Waits => BodyStep::Retry,
+                Next::Never => BodyStep::Pass(sse::Output::Same),
+            },
             State::Judge {
                 kind: Kind::Whole,
                 status,
@@ -376,16 +385,22 @@ impl Attempt {
         }
     }
 
-    fn finish_error(&mut self, exchange: &mut Exchange, body: &[u8]) {
+    /// Whether somebody waits for just this error.
+    fn finish_error(&mut self, exchange: &mut Exchange, body: &[u8]) -> Next {
         let State::ReadError { status, why } = std::mem::replace(&mut self.state, State::Ended)
         else {
-            return;
+            return Next::Never;
         };
         let end = match why {
             Some(failed) => End::Failed(failed),
             None => refused(exchange, status, body),
         };
+        let special = matches!(
+            end.why(),
+            Some(Failure::ContextWindow | Failure::ContentPolicy)
+        );
         exchange.end(end);
+        if special { Next::Waits } else { Next::Never }
     }
 
     /// None if the reply is accepted.
@@ -460,6 +475,8 @@ impl Attempt {
         now: Timestamp,
     ) -> BodyStep {
         accepted(exchange, status, now);
+        // Its head goes now, and says what it costs if that has come.
+        native::read_usage(exchange, &tap);
         self.state = State::PassWhole(Box::new(tap));
         self.reply_body(exchange, &[], follows, now)
     }
@@ -555,14 +572,41 @@ fn retry_after(head: Head<'_>) -> Option<String> {
 
 /// A refusal in the words of the caller's dialect. What the provider says of our own credential stays here.
 fn refused(exchange: &Exchange, status: u16, body: &[u8]) -> End {
-    let (Some((_, _, provider)), Some(Way::Translated(_))) = (exchange.last(), exchange.way())
-    else {
-        return End::Refused {
-            status,
-            body: native::own_words(body),
-        };
+    let own_words = || End::Refused {
+        status,
+        body: native::own_words(body),
+    };
+    let Some((tried, _, provider)) = exchange.last() else {
+        return own_words();
     };
     let complaint = provider.dialect.provider().complaint(status, body);
+    let special = match complaint.class {
+        Class::ContextLength => Some((Failure::ContextWindow, After::ContextWindow)),
+        Class::ContentFilter => Some((Failure::ContentPolicy, After::ContentPolicy)),
+        Class::Unknown
+        | Class::Invalid
+        | Class::Authentication
+        | Class::Permission
+        | Class::NotFound
+        | Class::TooLarge
+        | Class::RateLimited
+        | Class::Quota
+        | Class::Timeout
+        | Class::Overloaded
+        | Class::Server => None,
+    };
+    if let Some((why, after)) = special
+        && exchange.following(tried.number, after).is_some()
+    {
+        return End::Failed(Failed {
+            why,
+            status,
+            retry_after: None,
+        });
+    }
+    if !matches!(exchange.way(), Some(Way::Translated(_))) {
+        return own_words();
+    }
     if complaint.class.is_the_operators() {
         return End::Failed(Failed {
             why: Failure::Credential,

@@ -16,6 +16,7 @@ use tollgate_core::handoff::Exchange;
 use tollgate_core::head::Head;
 use tollgate_core::money::wanted::NoStandings;
 use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::routing::Weather;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
 
@@ -48,6 +49,7 @@ struct Worker {
     config: Rc<Gateway>,
     callers: Callers,
     counter: Counter,
+    weather: Weather,
 }
 
 impl Worker {
@@ -56,6 +58,7 @@ impl Worker {
         Self {
             callers: Callers::new(Rc::clone(&config)),
             counter: Counter::new(),
+            weather: Weather::default(),
             config,
         }
     }
@@ -77,6 +80,7 @@ impl Worker {
             body,
             counter,
             standings,
+            weather: &mut self.weather,
         })
     }
 
@@ -92,7 +96,7 @@ impl Worker {
     fn whole(&mut self, body: Vec<u8>) -> String {
         let mut exchange = self.admitted(body);
         let mut attempt = sent(&mut exchange);
-        attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More);
+        attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More, Timestamp(2));
         attempt.reply_body(&mut exchange, REPLY, Follows::Nothing, Timestamp(2));
         let status = reply_head(&mut exchange, Timestamp(3)).unwrap();
         let ended = Ended {
@@ -192,7 +196,12 @@ fn request_admitted_for(bencher: Bencher<'_, '_>, dialect: &str) {
 fn event_of_a_stream(bencher: Bencher<'_, '_>) {
     let mut exchange = Worker::new(10, 10, "openai").admitted(body(60, true));
     let mut attempt = sent(&mut exchange);
-    attempt.reply_head(&mut exchange, Head(EVENTS_HEAD), Follows::More);
+    attempt.reply_head(
+        &mut exchange,
+        Head(EVENTS_HEAD),
+        Follows::More,
+        Timestamp(2),
+    );
     bencher.bench_local(|| attempt.reply_body(&mut exchange, WORD, Follows::More, Timestamp(2)));
 }
 

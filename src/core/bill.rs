@@ -71,6 +71,19 @@ pub fn bill(exchange: &Exchange, broken_by: BrokenBy) -> Option<Bill> {
     Some(Bill { cost, basis })
 }
 
+/// What a reply in one piece costs, if its provider has said already what was used.
+pub fn told(exchange: &Exchange) -> Option<NanoUsd> {
+    let (tried, before) = exchange.attempts.split_last()?;
+    let usage = exchange.progress.usage?;
+    let accepted = matches!(tried.end, End::Accepted { .. });
+    if !accepted || exchange.request.reply != Reply::Whole {
+        return None;
+    }
+    let mut before = before.iter().map(|tried| of_failed(exchange, tried));
+    let cost = cost(exchange, tried, &usage)?;
+    before.try_fold(cost, |sum, cost| sum.plus(cost).ok())
+}
+
 /// What the attempts that are over have cost, or may have.
 pub fn spent_before(exchange: &Exchange) -> NanoUsd {
     let costs = exchange
@@ -91,6 +104,8 @@ fn of_failed(exchange: &Exchange, tried: &Tried) -> NanoUsd {
             | Failure::RateLimited
             | Failure::Status
             | Failure::ErrorInReply
+            | Failure::ContextWindow
+            | Failure::ContentPolicy
             | Failure::Credential => false,
             Failure::Timeout | Failure::NoFirstToken | Failure::Unreadable | Failure::MidStream => {
                 true

@@ -93,9 +93,16 @@ impl Callers {
                 Found::Unknown
             }
             // Its leases are as good as before: what the configuration says of a key holds while nobody says otherwise.
-            Some(Stranger::Away { since }) if now.millis_since(*since) < AWAY_MS => self
-                .of_configuration(hash)
-                .map_or(Found::Away, Found::Known),
+            Some(Stranger::Away { since }) if now.millis_since(*since) < AWAY_MS => {
+                let disabled = self.known.get(hash).filter(|caller| caller.key.disabled);
+                match disabled.map(Rc::clone) {
+                    // Who was disabled while everything ran is not let in again because nobody can be asked.
+                    Some(disabled) => Found::Known(disabled),
+                    None => self
+                        .of_configuration(hash)
+                        .map_or(Found::Away, Found::Known),
+                }
+            }
             Some(_) | None => Found::Ask,
         }
     }

@@ -4,22 +4,21 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway, Key, Purse, Target};
+use crate::config::{Commons, Gateway, Key, Purse};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
-use crate::dialect::chat::Chat;
-use crate::dialect::gaps::Policy;
 use crate::dialect::speak::Client;
-use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Others, Streams, client_of};
-use crate::handoff::{
-    BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Planned, Progress, Way,
-};
+use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams, client_of};
+use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, Cap, UsageOption};
+use crate::request::{self, UsageOption};
+use crate::routing::Weather;
+use crate::routing::explanation::Because;
+use crate::routing::wishes::Wishes;
 use crate::tokens::{Count, Counter, Family, count_chat};
 use crate::trace;
 use crate::units::Timestamp;
@@ -49,6 +48,8 @@ pub enum Input<'a> {
         counter: &'a mut Counter,
         /// How the budgets stand, as far as this worker has heard.
         standings: &'a dyn Standings,
+        /// How the providers are, as far as this worker has heard.
+        weather: &'a mut Weather,
     },
     /// Fields behind the body.
     Trailers,
@@ -79,8 +80,11 @@ pub enum Step {
 }
 
 mod bounds;
+mod last;
+mod plan;
 
 use bounds::Bounds;
+use plan::Question;
 
 /// One request until it is forwarded or answered.
 pub struct Admission {
@@ -122,6 +126,7 @@ enum State {
 struct Expected {
     caller: Rc<Caller>,
     endpoint: &'static Endpoint,
+    wishes: Wishes,
 }
 
 impl Admission {
@@ -154,11 +159,12 @@ impl Admission {
                     body,
                     counter,
                     standings,
+                    weather,
                 },
             ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 self.bounded(bytes)
-                    .and_then(|()| self.admit(&expected, body, counter, standings))
+                    .and_then(|()| self.admit(&expected, body, counter, (standings, weather)))
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
@@ -245,7 +251,12 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        self.state = State::ExpectBody(Expected { caller, endpoint });
+        let wishes = Wishes::read(head, &self.config.policy_headers());
+        self.state = State::ExpectBody(Expected {
+            caller,
+            endpoint,
+            wishes,
+        });
         Ok(Step::AwaitBody)
     }
 
@@ -262,9 +273,11 @@ impl Admission {
         expected: &Expected,
         body: Vec<u8>,
         counter: &mut Counter,
-        standings: &dyn Standings,
+        (standings, weather): (&dyn Standings, &mut Weather),
     ) -> Result<Step, Refusal> {
-        let Expected { caller, endpoint } = expected;
+        let Expected {
+            caller, endpoint, ..
+        } = expected;
         let key = &caller.key;
         let (streams, native) = match endpoint.kind {
             Kind::Forwarded {
@@ -284,15 +297,24 @@ impl Admission {
         }
         let purses = self.purses(key, &request.model);
         let cheaper = cover::downgrade(&purses, standings);
-        let model = cheaper.and_then(|name| self.model(name).ok());
-        let model = model.unwrap_or(asked);
-        let prompt = self.count(model, &body, counter);
+        let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
+        let counted_as = downgraded_to.unwrap_or(asked);
+        let prompt = self.count(counted_as, &body, counter);
         let Kind::Forwarded { path, .. } = endpoint.kind else {
             let body = serde_json::json!({"input_tokens": prompt.tokens});
             return Ok(Step::Answer(said(&body)));
         };
         let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
-        let chain = self.plan(endpoint, model, &body, &bounds)?;
+        let question = Question {
+            expected,
+            request: &request,
+            prompt: &prompt,
+            asked,
+            downgraded_to,
+            counted_as,
+            body: &body,
+        };
+        let (chain, explanation) = self.plan(&question, &bounds, weather)?;
         let body = if body.len() <= BODY_KEPT_BYTES_MAX {
             Body::Kept(body)
         } else {
@@ -305,8 +327,8 @@ impl Admission {
             endpoint,
             path,
             request,
-            model,
-            downgraded: model != asked,
+            model: explanation.model,
+            downgraded: explanation.because == Because::Budget,
             chain,
             body,
             prompt,
@@ -321,6 +343,9 @@ impl Admission {
             },
             warning,
             refused: None,
+            explanation,
+            timeout_ms: expected.wishes.timeout_ms,
+            told: Told::default(),
         });
         match exchange.missing(0)? {
             Some(wanted) => {
@@ -359,75 +384,6 @@ impl Admission {
         count_chat(counter, family, body, self.known.started.0)
     }
 
-    /// Who may be asked, in order. A target that cannot express the request is passed over; if none can, the
-    /// first of them says why.
-    fn plan(
-        &self,
-        endpoint: &Endpoint,
-        model: usize,
-        body: &[u8],
-        bounds: &Bounds,
-    ) -> Result<Vec<Planned>, Refusal> {
-        let targets = self.config.models.get(model).map(|model| &model.targets);
-        let first = targets.and_then(|targets| targets.first());
-        let family = Family::of(first.map_or("", |target| &target.model));
-        let mut chat = None;
-        let mut chain = Vec::new();
-        let mut why = None;
-        for (position, target) in targets.into_iter().flatten().enumerate() {
-            let planned = self
-                .way(endpoint, target, body, bounds, &mut chat)
-                .and_then(|way| bounds.planned(position, target, family, body, way));
-            match planned {
-                Ok(planned) => chain.push(planned),
-                Err(refusal) => why = why.or(Some(refusal)),
-            }
-        }
-        match why {
-            Some(refusal) if chain.is_empty() => Err(refusal),
-            _ => Ok(chain),
-        }
-    }
-
-    fn way(
-        &self,
-        endpoint: &Endpoint,
-        target: &Target,
-        body: &[u8],
-        bounds: &Bounds,
-        chat: &mut Option<Chat>,
-    ) -> Result<(Way, Option<Cap>), Refusal> {
-        let Kind::Forwarded { native, others, .. } = endpoint.kind else {
-            return Err(Refusal::internal("this is answered here"));
-        };
-        let provider = self.config.providers.get(target.provider);
-        let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
-        let dialect = provider.dialect.provider();
-        if !native.is_empty() && dialect.understands() == native {
-            let field = dialect.cap_field(endpoint.path);
-            return Ok((Way::Passes, bounds.cap_as(field, target)));
-        }
-        if others == Others::Never {
-            return Err(Refusal::untranslatable_endpoint(
-                endpoint.path,
-                dialect.name(),
-            ));
-        }
-        let chat = match chat {
-            Some(chat) => chat,
-            None => chat.insert(endpoint.client.read(body)?),
-        };
-        let written_by_caller = chat.output_max;
-        if let Some(cap) = bounds.cap(target) {
-            chat.output_max = Some(cap.0);
-        }
-        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
-        chat.output_max = written_by_caller;
-        written
-            .map(|written| (Way::Translated(written), None))
-            .map_err(|untranslatable| untranslatable.refusal())
-    }
-
     /// What this caller may use; nothing is said of what others may.
     fn list_models(&self, caller: &Caller, one: Option<&str>) -> Result<Step, Refusal> {
         let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
@@ -458,15 +414,22 @@ fn allowed(caller: &Caller, model: &str) -> bool {
 /// More tags than this are not heard.
 const TAGS_MAX: usize = 8;
 
+/// Where a caller says what its request is for: our own words, and those of another gateway.
+const TAG_HEADERS: [&str; 3] = ["x-tollgate-tags", "x-tollgate-feature", "x-litellm-tags"];
+
 /// What a caller says its request is for: `x-tollgate-tags: chat, nightly`.
 fn tags(head: Head<'_>) -> Vec<String> {
-    let written = head.text("x-tollgate-tags").unwrap_or_default();
+    let written = TAG_HEADERS.iter().filter_map(|name| head.text(name));
     let plain = |tag: &&str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
         !tag.is_empty() && tag.len() <= 64 && tag.bytes().all(fits)
     };
     let mut tags: Vec<String> = Vec::new();
-    for tag in written.split(',').map(str::trim).filter(plain) {
+    for tag in written
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(plain)
+    {
         if tags.len() < TAGS_MAX && !tags.iter().any(|known| known == tag) {
             tags.push(tag.to_owned());
         }
@@ -540,6 +503,15 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
             "provider_unreachable",
             &exchange.story(),
         )),
+        End::Failed(Failed {
+            why: Failure::ContextWindow | Failure::ContentPolicy,
+            status,
+            ..
+        }) => told(&Refusal::no_answer(
+            *status,
+            "provider_refused",
+            &exchange.story(),
+        )),
         End::Failed(failed) if failed.why == Failure::Credential => {
             told(&Refusal::provider_credential(&provider.name))
         }
@@ -557,6 +529,11 @@ fn gateway_status(provider: u16) -> u16 {
 }
 
 fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
+    let model = exchange.config.models.get(exchange.explanation.asked);
+    if let Some(words) = model.and_then(|model| model.routing.last_resort.as_deref()) {
+        let client = exchange.endpoint.client;
+        return last::resort(client, exchange.asked(), exchange.request.reply, words);
+    }
     let (status, code) = match failed.why {
         Failure::Connection => (503, "provider_unreachable"),
         Failure::Timeout => (504, "provider_timeout"),
@@ -566,6 +543,8 @@ fn nobody_answered(exchange: &Exchange, failed: &Failed) -> Answer {
         | Failure::NoFirstToken
         | Failure::Unreadable
         | Failure::MidStream
+        | Failure::ContextWindow
+        | Failure::ContentPolicy
         | Failure::Credential => (502, "provider_error"),
     };
     let mut answer = answer(

@@ -4,15 +4,17 @@ use std::rc::Rc;
 
 use crate::bill;
 use crate::callers::Caller;
-use crate::config::{Gateway, Model, Provider, Target};
+use crate::config::{DeploymentId, Gateway, Model, Provider, Target};
 use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
 use crate::dialect::speak::{Asked, UsageWish, Written};
 use crate::endpoint::Endpoint;
+use crate::health::Attempted;
 use crate::money::wanted::Wanted;
 use crate::price::Most;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request, UsageEvent};
+use crate::routing::{After, Explanation, Why};
 use crate::tokens::Count;
 use crate::units::{NanoUsd, Timestamp, Tokens};
 use crate::usage::Usage;
@@ -66,13 +68,25 @@ pub struct Exchange {
     pub warning: Option<String>,
     /// Why an attempt was not made; nobody else is tried.
     pub refused: Option<Refusal>,
+    /// Why the chain is as it is.
+    pub explanation: Explanation,
+    /// How long the caller lets an attempt take to its first token.
+    pub timeout_ms: Option<u64>,
+    /// What was told of its attempts already.
+    pub told: Told,
 }
 
 /// One who may be asked.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Planned {
+    /// Position in [`Gateway::models`]: a fallback may be another than the one that was asked for.
+    pub model: usize,
     /// Position in the model's targets.
     pub target: usize,
+    /// What must have happened for it to be asked.
+    pub after: After,
+    /// Whether it finds out if its deployment is well again.
+    pub attempted: Attempted,
     /// How.
     pub way: Way,
     /// A cap that is put into the body as the caller wrote it.
@@ -168,6 +182,10 @@ pub enum Failure {
     Credential,
     /// The stream broke after its first token.
     MidStream,
+    /// The prompt is too long for it, and others read longer ones.
+    ContextWindow,
+    /// Its filter does not want it, and others have another.
+    ContentPolicy,
 }
 
 impl Failure {
@@ -183,6 +201,8 @@ impl Failure {
             Self::Unreadable => "unreadable",
             Self::Credential => "credential",
             Self::MidStream => "mid_stream",
+            Self::ContextWindow => "context_window",
+            Self::ContentPolicy => "content_policy",
         }
     }
 }
@@ -297,7 +317,8 @@ impl Exchange {
     /// The target of the attempt with this number, from 0, and its provider.
     pub fn target(&self, number: usize) -> Option<(&Target, &Provider)> {
         let planned = self.chain.get(number)?;
-        let target = self.model()?.targets.get(planned.target)?;
+        let model = self.config.models.get(planned.model)?;
+        let target = model.targets.get(planned.target)?;
         Some((target, self.config.providers.get(target.provider)?))
     }
 
@@ -343,9 +364,44 @@ impl Exchange {
         Some((tried, target, provider))
     }
 
-    /// Whether there is anyone left to try.
+    /// Whether there is anyone left to try, should the attempt that runs fail.
     pub fn has_next(&self) -> bool {
-        self.target(self.attempts.len()).is_some()
+        let Some(tried) = self.attempts.last() else {
+            return !self.chain.is_empty();
+        };
+        self.following(tried.number, self.after(tried.number))
+            .is_some()
+    }
+
+    /// Who is asked next, from how the last attempt ended; past the end of the chain if nobody is.
+    pub fn next_number(&self) -> usize {
+        let Some(tried) = self.attempts.last() else {
+            return 0;
+        };
+        let after = match tried.end.why() {
+            Some(Failure::ContextWindow) => After::ContextWindow,
+            Some(Failure::ContentPolicy) => After::ContentPolicy,
+            Some(_) | None => self.after(tried.number),
+        };
+        self.following(tried.number, after)
+            .unwrap_or(self.chain.len())
+    }
+
+    /// Who comes behind this one of the chain after such an end.
+    pub fn following(&self, number: usize, after: After) -> Option<usize> {
+        let behind = number.saturating_add(1);
+        let rest = self.chain.iter().skip(behind);
+        let found = rest
+            .into_iter()
+            .position(|planned| planned.after == after)?;
+        Some(behind.saturating_add(found))
+    }
+
+    /// After what this one of the chain is asked.
+    pub fn after(&self, number: usize) -> After {
+        self.chain
+            .get(number)
+            .map_or(After::Failure, |planned| planned.after)
     }
 
     /// How long an attempt may take to its first token or, in one piece, to its head. Envoy takes one
@@ -358,6 +414,7 @@ impl Exchange {
                 Reply::Streamed(_) => provider.first_token_timeout_ms,
             })
             .max()
+            .map(|longest| self.timeout_ms.map_or(longest, |asked| asked.min(longest)))
             .unwrap_or_default()
     }
 
@@ -431,6 +488,42 @@ impl Exchange {
             story.push_str(&tried.end.label());
         }
         story
+    }
+}
+
+mod told;
+
+pub use told::{Tale, Told};
+
+impl Exchange {
+    /// A probe of the chain that another request makes already: it is left out, or made like any other attempt where
+    /// nobody else is left.
+    pub fn give_up_probe(&mut self, number: usize) {
+        let ordinary = |planned: &Planned| planned.after == After::Failure;
+        let others = self
+            .chain
+            .iter()
+            .filter(|planned| ordinary(planned))
+            .count()
+            > 1;
+        let place = self
+            .chain
+            .get(number)
+            .map(|planned| (planned.model, planned.target));
+        if let (true, Some(place)) = (others, place) {
+            self.chain.remove(number);
+            let why = Why::Resting { for_ms: 0 };
+            self.explanation.pass_over(place, why);
+        } else if let Some(planned) = self.chain.get_mut(number) {
+            planned.attempted = Attempted::Ordinary;
+        }
+    }
+
+    /// The first probe of the chain, and what it is to find out about.
+    pub fn probe(&self) -> Option<(usize, DeploymentId)> {
+        let probe = |planned: &Planned| planned.attempted == Attempted::AsProbe;
+        let number = self.chain.iter().position(probe)?;
+        Some((number, self.deployment(number)?))
     }
 }
 

@@ -23,6 +23,7 @@ pub mod eventstream;
 pub mod gateway;
 pub mod handoff;
 pub mod head;
+pub mod health;
 pub mod json_tap;
 pub mod metrics;
 pub mod money;
@@ -30,6 +31,7 @@ pub mod price;
 pub mod record;
 pub mod refusal;
 pub mod request;
+pub mod routing;
 pub mod sse;
 pub mod tenancy;
 #[cfg(test)]

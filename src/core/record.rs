@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::bill::{Basis, bill, used};
 use crate::callers::Caller;
-use crate::config::Gateway;
+use crate::config::{Explains, Gateway};
 use crate::dialect::event::Suspect;
 use crate::gateway::Known;
 pub use crate::handoff::BrokenBy;
@@ -61,6 +61,12 @@ pub struct Record<'a> {
     attempts: Vec<Tried<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     routed: &'static str,
+    /// What its model is an experiment of.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    experiment: &'a str,
+    /// Why, with all candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,8 +185,13 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         } else if exchange.attempts.len() > 1 {
             "fallback"
         } else {
-            "first_in_order"
+            exchange.explanation.reason()
         },
+        experiment: exchange
+            .model()
+            .map_or("", |model| &model.routing.experiment),
+        route: (exchange.config.telemetry.explain != Explains::Never)
+            .then(|| exchange.explanation.json(&exchange.config)),
         tokens: accepted.then_some(usage),
         usage_source: accepted.then_some(source),
         usage_suspect: exchange.progress.suspect.map(Suspect::name),
@@ -310,6 +321,10 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
             },
             1,
         );
+    }
+    // The fallback failed too.
+    if exchange.attempts.len() > 2 {
+        add(of_all(Metric::Cascades), 1);
     }
     samples
 }

@@ -335,6 +335,94 @@ impl Refusal {
         )
     }
 
+    /// A policy of the operator's, in his words.
+    pub fn denied(words: &str) -> Self {
+        Self::new(403, "denied_by_policy", words.to_owned())
+    }
+
+    /// Nobody can be asked for now; `why` names what keeps the one who is free first.
+    pub fn no_target_now(model: &str, wait_ms: u64, why: &str) -> Self {
+        let seconds = wait_ms.div_ceil(1_000).max(1);
+        let mut refusal = Self::new(
+            429,
+            "no_target_available",
+            format!(
+                "Nobody who answers for `{model}` can be asked right now ({why}). Try again in {seconds} s."
+            ),
+        );
+        refusal.headers.push(("retry-after", seconds.to_string()));
+        refusal
+    }
+
+    /// No target reads so much.
+    pub fn too_long(model: &str) -> Self {
+        Self::new(
+            400,
+            "context_length_exceeded",
+            format!(
+                "The prompt and the longest answer you ask for are more tokens together than `{model}` reads here. \
+                 Send less, or ask for another model."
+            ),
+        )
+        .blaming("messages")
+    }
+
+    /// No target says so much.
+    pub fn answer_too_long(model: &str) -> Self {
+        Self::new(
+            400,
+            "max_tokens_too_large",
+            format!(
+                "No target of `{model}` gives answers as long as you ask for. Ask for fewer tokens."
+            ),
+        )
+        .blaming("max_tokens")
+    }
+
+    /// No target can do this.
+    pub fn lacks(model: &str, what: &str) -> Self {
+        Self::new(
+            400,
+            "unsupported_capability",
+            format!(
+                "No target of `{model}` can do what this request needs: {what}. Ask for another model."
+            ),
+        )
+    }
+
+    /// No target stands there.
+    pub fn not_in_region(model: &str) -> Self {
+        Self::new(
+            403,
+            "no_target_in_region",
+            format!(
+                "No target of `{model}` stands in a region in which this request may be answered."
+            ),
+        )
+    }
+
+    /// The operator switched it off.
+    pub fn switched_off(model: &str) -> Self {
+        Self::new(
+            503,
+            "switched_off",
+            format!(
+                "`{model}` is switched off at the moment. Ask for another model, or try again later."
+            ),
+        )
+    }
+
+    /// Every target takes other requests only.
+    pub fn not_for_this(model: &str) -> Self {
+        Self::new(
+            403,
+            "no_target_for_request",
+            format!(
+                "No target of `{model}` takes requests like this one from you. Ask the gateway's operator."
+            ),
+        )
+    }
+
     /// Inside the gateway something was missing that should be there.
     pub fn internal(what: &str) -> Self {
         Self::new(

@@ -118,6 +118,8 @@ enum Text {
     Literal(String),
     /// A field for the cap, of this name: where another name must bind, `null`.
     Cap(&'static str),
+    /// Nothing: this is for us alone.
+    Gone,
 }
 
 /// Borrowed from the body. Each field at most once: serde refuses a second one, so that we and
@@ -142,6 +144,8 @@ struct Fields<'a> {
     best_of: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     prompt: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    models: Option<&'a RawValue>,
 }
 
 /// More answers than this to one request nobody gives.
@@ -249,7 +253,11 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
             edits.push((place(text, raw.get())?, Text::Cap(name)));
         }
     }
-    edits.sort_by_key(|(range, _)| range.start);
+    if let Some(raw) = fields.models {
+        edits.push((whole_field(text, place(text, raw.get())?)?, Text::Gone));
+    }
+    // What is put in before a field stands before it also where the field goes.
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
     let brace = text.find('{').ok_or_else(internal)?;
     Ok(Request {
         model: model.into_owned(),
@@ -316,6 +324,21 @@ fn place(whole: &str, part: &str) -> Result<Range<usize>, Refusal> {
         .ok_or_else(internal)
 }
 
+/// The place of a field with its name and one comma, from that of its value.
+fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal> {
+    let before = text.get(..value.start).ok_or_else(internal)?.trim_end();
+    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
+    let name = name.strip_suffix('"').ok_or_else(internal)?;
+    let start = name.rfind('"').ok_or_else(internal)?;
+    let after = text.get(value.end..).ok_or_else(internal)?.trim_start();
+    if let Some(rest) = after.strip_prefix(',') {
+        return Ok(start..text.len().saturating_sub(rest.len()));
+    }
+    let before = text.get(..start).ok_or_else(internal)?.trim_end();
+    let comma = before.strip_suffix(',').map_or(start, str::len);
+    Ok(comma..value.end)
+}
+
 fn internal() -> Refusal {
     Refusal::internal("a field of the request could not be placed")
 }
@@ -346,6 +369,7 @@ impl Splice {
                 Text::Literal(_) => return None,
                 Text::Cap(name) if *name == cap?.field => Cow::Owned(cap?.tokens.0.to_string()),
                 Text::Cap(_) => Cow::Borrowed("null"),
+                Text::Gone => Cow::Borrowed(""),
             };
             Some((range.clone(), written))
         });
@@ -568,6 +592,33 @@ mod tests {
         )
         .unwrap_err();
         assert!(refusal.message.contains("UTF-8 at byte 10"), "{refusal:?}");
+    }
+
+    #[test]
+    fn the_models_that_may_answer_instead_stay_here() {
+        for (body, want) in [
+            (r#"{"models":["b"],"model":"a"}"#, r#"{"model":"x"}"#),
+            (
+                r#"{"model":"a" , "models" : ["b", "c"] }"#,
+                r#"{"model":"x"  }"#,
+            ),
+            (
+                r#"{"model":"a","mod\u0065ls":null,"n":1}"#,
+                r#"{"model":"x","n":1}"#,
+            ),
+            (
+                r#"{"models":[],"model":"a","stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"x","stream":true}"#,
+            ),
+        ] {
+            let request = parsed(body).unwrap();
+            let splice = &request.splice;
+            let written = splice.write(body.as_bytes(), "x", StreamUsage::Asked, None);
+            let written = String::from_utf8(written.unwrap()).unwrap();
+            assert_eq!(written, want);
+            let length = splice.length(body.len(), "x", StreamUsage::Asked, None);
+            assert_eq!(written.len(), length);
+        }
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use crate::auth;
 use crate::callers::Callers;
+use crate::config::Rules;
 use crate::config::{Commons, Dialect, Gateway, Key, Model, Price, Provider, Target, Telemetry};
 use crate::gateway::{Admission, Input, Step};
 use crate::handoff::Exchange;
 use crate::head::Head;
 use crate::money::wanted::NoStandings;
 use crate::price::Rates;
+use crate::routing::Weather;
 use crate::tokens::Counter;
 use crate::units::{NanoUsd, PricePerMillion, Timestamp};
 
@@ -24,6 +26,8 @@ pub(crate) fn config() -> Gateway {
         api_version: None,
         first_token_timeout_ms: 5_000,
         reply_timeout_ms: 600_000,
+        breaker: Rules::default(),
+        retry_percent: 20,
     };
     let target = |provider, model: &str| Target {
         provider,
@@ -50,9 +54,11 @@ pub(crate) fn config() -> Gateway {
         models: vec![Model {
             name: "small".to_owned(),
             targets: vec![target(0, "alpha-small"), target(1, "beta-small")],
+            ..Model::default()
         }],
         keys,
         commons: Commons::default(),
+        policies: Vec::new(),
         budget_service: None,
         telemetry: Telemetry::default(),
     }
@@ -112,6 +118,7 @@ pub(crate) fn admitted(body: &str) -> Exchange {
         body,
         counter,
         standings: &NoStandings,
+        weather: &mut Weather::default(),
     }) {
         Some(Step::Forward(exchange)) => *exchange,
         other => panic!("not admitted: {other:?}"),

@@ -7,7 +7,7 @@ use tollgate_core::config;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::uncovered;
-use tollgate_core::handoff::Exchange;
+use tollgate_core::handoff::{Exchange, Failure};
 use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::refusal::Refusal;
@@ -18,6 +18,7 @@ use crate::bank;
 use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
+use crate::weather::{self, Running};
 
 /// One attempt.
 pub(crate) struct Stream {
@@ -53,6 +54,11 @@ impl Stream {
         let send = self
             .attempt
             .request_head(&mut shared.exchange, &self.place, now)?;
+        weather::tell(shared.exchange.tales(now), now);
+        let number = shared.exchange.last().map(|(tried, ..)| tried.number);
+        let deployment = number.and_then(|number| shared.exchange.deployment(number));
+        shared.running = None;
+        shared.running = deployment.map(Running::at);
         if headmap == Headmap::Used {
             restore(shared);
         }
@@ -72,7 +78,7 @@ impl Stream {
 /// filter answers is final.
 fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
     exchange.close_silent_attempt(now);
-    let Some(wanted) = exchange.missing(exchange.attempts.len())? else {
+    let Some(wanted) = exchange.missing(exchange.next_number())? else {
         return Ok(());
     };
     match bank::raise(&wanted, now) {
@@ -205,7 +211,8 @@ impl callbacks::Stream for Stream {
             return Action::Continue;
         }
         let attempt = &mut self.attempt;
-        let step = reply.with(|head| attempt.reply_head(&mut shared.exchange, head, follows));
+        let step =
+            reply.with(|head| attempt.reply_head(&mut shared.exchange, head, follows, host::now()));
         for (name, _) in reply.pairs() {
             if head::kept_back(name) {
                 Headers::Reply.remove(name);
@@ -220,7 +227,7 @@ impl callbacks::Stream for Stream {
         match step {
             HeadStep::Release => Action::Continue,
             HeadStep::Hold => Action::Pause,
-            HeadStep::Retry => retry(),
+            HeadStep::Retry => retry(&mut shared, &self.place),
         }
     }
 
@@ -244,7 +251,7 @@ impl callbacks::Stream for Stream {
         shrink(&mut shared.exchange);
         match step {
             BodyStep::Hold => Action::Pause,
-            BodyStep::Retry => retry(),
+            BodyStep::Retry => retry(&mut shared, &self.place),
             BodyStep::Pass(sse::Output::Same) => Action::Continue,
             BodyStep::Pass(sse::Output::Changed(bytes)) => {
                 let _ = Bytes::Reply.write(&bytes);
@@ -267,7 +274,15 @@ fn answered_by_envoy(reply: Head<'_>) -> bool {
 }
 
 /// Envoy asks the next target when it sees this status; the gateway role puts back the true one.
-fn retry() -> Action {
+fn retry(shared: &mut Shared, place: &config::Attempt) -> Action {
+    let exchange = &mut shared.exchange;
+    let why = exchange.last().and_then(|(tried, ..)| tried.end.why());
+    let aside = matches!(why, Some(Failure::ContextWindow | Failure::ContentPolicy));
+    if let (true, config::Attempt::Cluster { .. }) = (aside, place)
+        && let Some((_, provider)) = exchange.target(exchange.next_number())
+    {
+        let _ = host::set_property("tollgate_next", provider.cluster.as_bytes());
+    }
     let _ = Headers::Reply.set(b":status", b"503");
     Action::Continue
 }

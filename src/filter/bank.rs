@@ -164,7 +164,9 @@ pub(crate) fn leave(request: Context) {
                     bank.keeper.release(&mut bank.rows, hold.parts);
                 }
                 _ if waiting == request.0 => {}
-                news => bank.news.push_back((waiting, news)),
+                news @ (News::Identity | News::Money(_) | News::Opened(_)) => {
+                    bank.news.push_back((waiting, news));
+                }
             }
         }
     });

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use tollgate_core::attempt::Follows;
 use tollgate_core::auth::KeyHash;
 use tollgate_core::callers::Callers;
-use tollgate_core::config::{Commons, Gateway};
+use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
+use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
 use tollgate_core::money::wanted::Wanted;
@@ -27,6 +28,7 @@ use crate::counters::Counters;
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+use crate::weather::{self, Turn};
 
 mod ending;
 mod opening;
@@ -68,6 +70,28 @@ impl Settings {
     pub(crate) fn call_failed(&self, token: u32) {
         if let Ok(mut callers) = self.callers.try_borrow_mut() {
             bank::failed(token, &mut callers, host::now());
+        }
+    }
+
+    /// Counts breakers that opened or closed.
+    pub(crate) fn turned(&self, turns: &[Turn]) {
+        if turns.is_empty() {
+            return;
+        }
+        let samples: Vec<Sample> = turns
+            .iter()
+            .map(|turn| Sample {
+                series: Series {
+                    provider: Some(turn.provider),
+                    kind: turn.to,
+                    ..Series::new(Metric::Breakers)
+                },
+                value: 1,
+            })
+            .collect();
+        if let Ok(callers) = self.callers.try_borrow() {
+            self.counters
+                .count(&self.config, callers.labels(), &samples);
         }
     }
 
@@ -167,10 +191,20 @@ impl Stream {
             Ok(mut tokens) => {
                 let counter = &mut *tokens;
                 let standings = &bank::Heard;
-                self.admission.on(Input::Body {
-                    body,
-                    counter,
-                    standings,
+                let admission = &mut self.admission;
+                let step = weather::with(host::now(), |weather| {
+                    admission.on(Input::Body {
+                        body,
+                        counter,
+                        standings,
+                        weather,
+                    })
+                });
+                step.unwrap_or_else(|| {
+                    Some(Step::Answer(dialect::answer(
+                        client_of(""),
+                        &Refusal::internal("the table of health is in use"),
+                    )))
                 })
             }
             // Only a callback inside a callback could come here.
@@ -195,7 +229,14 @@ impl Stream {
     fn answer(&mut self, answer: &Answer) -> Action {
         self.status = answer.status;
         self.code = answer.code;
-        let mut headers = vec![("content-type", "application/json")];
+        let mut headers = Vec::with_capacity(4);
+        if !answer
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "content-type")
+        {
+            headers.push(("content-type", "application/json"));
+        }
         headers.extend(
             answer
                 .headers
@@ -265,7 +306,12 @@ impl Stream {
         }
     }
 
-    fn forward(&mut self, exchange: Exchange) -> Action {
+    fn forward(&mut self, mut exchange: Exchange) -> Action {
+        if let Some((number, id)) = exchange.probe()
+            && !weather::claim(id, host::now())
+        {
+            exchange.give_up_probe(number);
+        }
         self.open(&exchange);
         let kind = match exchange.request.reply {
             Reply::Whole => meeting::WHOLE,
@@ -281,6 +327,7 @@ impl Stream {
             exchange,
             head: std::mem::take(&mut self.head),
             context: self.context,
+            running: None,
         };
         let sent = first
             .zip(meeting::open(kind, shared))
@@ -338,6 +385,10 @@ impl Stream {
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
             set("x-tollgate-trace-id", &exchange.trace);
+        }
+        if self.settings.config.telemetry.explain == Explains::ToCaller {
+            let route = exchange.explanation.json(&exchange.config);
+            set("x-tollgate-route", &route.to_string());
         }
         if let Some(warning) = &exchange.warning {
             set("x-tollgate-budget-warning", warning);
@@ -463,7 +514,10 @@ impl callbacks::Stream for Stream {
         let Ok(mut shared) = handle.try_borrow_mut() else {
             return Action::Continue;
         };
-        match reply_head(&mut shared.exchange, host::now()) {
+        let now = host::now();
+        let replied = reply_head(&mut shared.exchange, now);
+        weather::tell(shared.exchange.tales(now), now);
+        match replied {
             Ok(status) => {
                 self.status = status;
                 self.tell(&shared.exchange);

@@ -18,6 +18,7 @@ mod host;
 mod line;
 mod meeting;
 mod rows;
+mod weather;
 
 /// How often streams are looked at for silence, and what waits is looked after.
 const TICK_MS: u32 = 50;
@@ -61,6 +62,10 @@ impl Plugin {
             host::break_off(context);
         }
         bank::tick(now);
+        let turns = weather::tick(now);
+        if let Self::Gateway(settings) = self {
+            settings.turned(&turns);
+        }
     }
 
     /// The budget service answered.

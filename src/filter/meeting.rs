@@ -8,6 +8,7 @@ use tollgate_core::handoff::Exchange;
 use tollgate_core::units::Timestamp;
 
 use crate::host::{self, RawHead};
+use crate::weather::Running;
 
 /// What the gateway role leaves for the attempts.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(crate) head: RawHead,
     /// The host's number of the gateway role's stream.
     pub(crate) context: u32,
+    /// The attempt that runs counts at its deployment.
+    pub(crate) running: Option<Running>,
 }
 
 /// Held by the gateway role for as long as its request lives, and by each attempt while it runs.

@@ -98,7 +98,7 @@ fn example() -> Gateway {
         ("address: 127.0.0.1:10000", "address: {listen}"),
         ("address: 127.0.0.1:9901", "address: {admin}"),
         ("listen: 127.0.0.1:7600", "listen: {budget}"),
-        ("admin: 127.0.0.1:7601", "admin: {budget_admin}"),
+        ("admin: 127.0.0.1:7601", "admin: {budget-admin}"),
         ("fake: 127.0.0.1:7711", "url: http://{alpha}/v1"),
         ("fake: 127.0.0.1:7712", "url: http://{beta}/v1"),
         ("fake: 127.0.0.1:7713", "url: http://{local}/v1"),

@@ -14,7 +14,7 @@ use tollgate::render::{EnvoyVersion, Options, bootstrap, render, write};
 use tollgate_core::config::deploy::{
     AccessLog, Checked, Credential, Deployment, Secret, Tls, Upstream,
 };
-use tollgate_core::config::{Dialect, Gateway, Model, Provider, Target};
+use tollgate_core::config::{Dialect, Gateway, Model, Provider, Rules, Target};
 
 /// One of each supported line. Not 1.38.3: the binary of that wheel is built without V8, so no
 /// filter can run in it.
@@ -63,6 +63,7 @@ fn everything() -> Checked {
             models: vec![Model {
                 name: "it's a \"model\": with # everything".to_owned(),
                 targets: (0..names.len()).map(target).collect(),
+                ..Model::default()
             }],
             ..Gateway::default()
         },
@@ -87,6 +88,8 @@ fn provider(name: &str) -> Provider {
         api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
+        breaker: Rules::default(),
+        retry_percent: 20,
     }
 }
 

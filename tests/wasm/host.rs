@@ -16,6 +16,7 @@ const PLUGIN_CONFIGURATION: u32 = 7;
 
 const OK: i32 = 0;
 const NOT_FOUND: i32 = 1;
+const CAS_MISMATCH: i32 = 8;
 
 /// What the host keeps.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(crate) struct World {
     pub(crate) bodies: BTreeMap<u32, Vec<u8>>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     pub(crate) metrics: Vec<String>,
+    /// Data of all workers, each with its version.
+    pub(crate) shared: BTreeMap<String, (Vec<u8>, u32)>,
     pub(crate) configuration: Vec<u8>,
     /// The status and body of an answer of the filter's own.
     pub(crate) answered: Option<(u32, Vec<u8>)>,
@@ -277,6 +280,36 @@ fn link(linker: &mut Linker<World>) -> Result<(), wasmi::Error> {
             count(&mut caller, "send_local_response");
             let body = read(&caller, body, body_size);
             caller.data_mut().answered = Some((status, body));
+            OK
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        "proxy_get_shared_data",
+        |mut caller: Called<'_>, key: i32, key_size: i32, data: i32, size: i32, version: i32| {
+            count(&mut caller, "get_shared_data");
+            let key = text(&caller, key, key_size);
+            match caller.data().shared.get(&key).cloned() {
+                Some((value, at)) => {
+                    write(&mut caller, version, &at.to_le_bytes());
+                    give(&mut caller, &value, data, size)
+                }
+                None => NOT_FOUND,
+            }
+        },
+    )?;
+    linker.func_wrap(
+        ENV,
+        "proxy_set_shared_data",
+        |mut caller: Called<'_>, key: i32, key_size: i32, data: i32, size: i32, version: u32| {
+            count(&mut caller, "set_shared_data");
+            let (key, value) = (text(&caller, key, key_size), read(&caller, data, size));
+            let shared = &mut caller.data_mut().shared;
+            let at = shared.get(&key).map_or(0, |(_, at)| *at);
+            if version != 0 && version != at {
+                return CAS_MISMATCH;
+            }
+            shared.insert(key, (value, at + 1));
             OK
         },
     )?;

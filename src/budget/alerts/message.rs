@@ -1,21 +1,12 @@
 //! What an alert says, for programs and for people.
 
 use serde_json::{Value, json};
+use tollgate_core::config::deploy::AlertShape as Shape;
 use tollgate_core::config::moment;
 use tollgate_core::money::ids::ScopeId;
 use tollgate_core::units::NanoUsd;
 
 use crate::store::AlertRow;
-
-/// What a receiver understands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// Every field there is.
-    #[default]
-    Json,
-    /// `{"text": ...}`, as Slack, Mattermost and others take it.
-    Slack,
-}
 
 /// The body to send.
 pub fn message(row: &AlertRow, shape: Shape, name_of: &dyn Fn(ScopeId) -> Option<String>) -> Value {

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use tollgate_core::money::ids::ScopeId;
 use tollgate_core::units::Timestamp;
 
-use super::message::{Shape, message, percent};
+use super::Shape;
+use super::message::{message, percent};
 use crate::engine::Trouble;
 use crate::store::{AlertId, AlertOutcome, AlertRow};
 

@@ -3,6 +3,10 @@
 //! Commands queue up while the writer waits for the disk; whatever has come by then is decided together, over rows in
 //! memory, and written in one transaction. Only then is anybody answered. When the store fails nobody is: the rows in memory
 //! are thrown away and read again, so that memory and store cannot differ, and whoever asked asks again.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other trouble is one of the store, and told as it is"
+)]
 
 mod command;
 mod rows;

@@ -1,4 +1,8 @@
 //! Where the admin API is, who may ask it, and what it says.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is not there is null"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

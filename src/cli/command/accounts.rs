@@ -1,4 +1,8 @@
 //! `tollgate accounts`: how the budgets stand.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is not there is null"
+)]
 
 use crate::admin::{Access, Client, Column, Output, print_rows, segment};
 

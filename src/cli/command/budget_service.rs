@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tollgate_budget::admin::token::{self, AdminToken};
+use tollgate_budget::alerts::Sink;
 use tollgate_budget::service;
-use tollgate_core::config::deploy::Checked;
+use tollgate_core::config::deploy::{AlertSink, Checked, LocalBudget, Secret};
 
 use crate::{config, up};
 
@@ -56,5 +58,51 @@ fn options(checked: &Checked, data: &Path) -> Result<service::Options, String> {
         listen: local.listen,
         store,
         tenants: checked.tenants.clone(),
+        admin: local.admin,
+        admin_token: token(local, data)?,
+        models: checked
+            .gateway
+            .models
+            .iter()
+            .map(|model| model.name.clone())
+            .collect(),
+        alerts: local.alerts.iter().map(sink).collect::<Result<_, _>>()?,
     })
+}
+
+/// As it is configured; else one from the data folder, made there if there is none.
+fn token(local: &LocalBudget, data: &Path) -> Result<AdminToken, String> {
+    let token = match &local.admin_token {
+        Some(secret) => read("budget_service.admin_token", secret)?,
+        None => fs::create_dir_all(data)
+            .and_then(|()| token::in_folder(data))
+            .map_err(|error| {
+                let file = data.join(token::FILE_NAME);
+                format!("cannot make an admin token in {}: {error}", file.display())
+            })?,
+    };
+    AdminToken::of(&token)
+}
+
+fn sink(alert: &AlertSink) -> Result<Sink, String> {
+    Ok(Sink {
+        url: read("budget_service.alerts", &alert.url)?,
+        shape: alert.shape,
+        at: alert.at.clone(),
+    })
+}
+
+fn read(at: &str, secret: &Secret) -> Result<String, String> {
+    let read = match secret {
+        Secret::Env(name) => std::env::var(name).map_err(|_| {
+            format!("{at}: the environment variable {name} is not set\n  fix: export {name}=...")
+        }),
+        Secret::File(path) => fs::read_to_string(path).map_err(|error| {
+            let file = path.display();
+            format!(
+                "{at}: {file} cannot be read: {error}\n  fix: write it there, or name another file"
+            )
+        }),
+    };
+    Ok(read?.trim().to_owned())
 }

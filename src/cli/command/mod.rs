@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod budget_service;
 pub mod budgets;
 pub mod check;
+pub mod explain;
 pub mod fake;
 pub mod keys;
 pub mod prices;

@@ -1,4 +1,8 @@
 //! `tollgate spend`: what was spent, on what, by whom.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is not there is null"
+)]
 
 use crate::admin::{Access, Client, Column, Output, print_one, print_rows, segment};
 

@@ -1,4 +1,8 @@
 //! `tollgate switch`: a provider, a deployment, a model off and on, everywhere.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "JSON by name: what is not there is null"
+)]
 
 use serde_json::{Value, json};
 

@@ -87,6 +87,19 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
         problems,
     })?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    if let Some(local) = checked
+        .deployment
+        .budget
+        .as_mut()
+        .and_then(|it| it.local.as_mut())
+    {
+        let token = local.admin_token.iter_mut();
+        for secret in token.chain(local.alerts.iter_mut().map(|alert| &mut alert.url)) {
+            if let Secret::File(path) = secret {
+                *path = folder.join(&*path);
+            }
+        }
+    }
     for upstream in &mut checked.deployment.upstreams {
         if let Some(credential) = &mut upstream.credential
             && let Secret::File(path) = &mut credential.secret

@@ -1,7 +1,7 @@
 //! Which way a request goes, how long it may be silent, and what is tried again.
 
-use tollgate_core::config::Provider;
 use tollgate_core::config::deploy::Checked;
+use tollgate_core::config::{Model, Provider};
 
 use super::listener::{HOP, held_bytes};
 use super::yaml::{items, nested, seconds, text};
@@ -70,21 +70,39 @@ pub(super) fn outer(checked: &Checked, options: &Options) -> String {
 /// being tried must not be cut as idle.
 fn longest_chain_ms(checked: &Checked, attempt_ms: impl Fn(&Provider) -> u64) -> u64 {
     let providers = &checked.gateway.providers;
-    checked
-        .gateway
-        .models
-        .iter()
-        .map(|model| {
-            model
-                .targets
-                .iter()
-                .filter_map(|target| providers.get(target.provider))
-                .map(&attempt_ms)
-                .fold(0, u64::saturating_add)
-        })
-        .max()
-        .unwrap_or_default()
-        .saturating_add(PATIENCE_MS)
+    let models = &checked.gateway.models;
+    let of = |model: &Model| {
+        let asked = u64::from(model.routing.retries).saturating_add(1);
+        let targets = model.targets.iter();
+        targets
+            .filter_map(|target| providers.get(target.provider))
+            .map(&attempt_ms)
+            .fold(0, u64::saturating_add)
+            .saturating_mul(asked)
+    };
+    let mut longest_ms = 0;
+    for first in 0..models.len() {
+        // Fallbacks have fallbacks of their own; each model is in a chain once.
+        let mut chain = vec![first];
+        let mut at: usize = 0;
+        while let Some(model) = chain.get(at).and_then(|position| models.get(*position)) {
+            at = at.saturating_add(1);
+            let routing = &model.routing;
+            let behind = [
+                &routing.fallbacks,
+                &routing.context_window_fallbacks,
+                &routing.content_policy_fallbacks,
+            ];
+            for next in behind.into_iter().flatten() {
+                if !chain.contains(next) {
+                    chain.push(*next);
+                }
+            }
+        }
+        let all = chain.iter().filter_map(|position| models.get(*position));
+        longest_ms = longest_ms.max(all.map(of).fold(0, u64::saturating_add));
+    }
+    longest_ms.saturating_add(PATIENCE_MS)
 }
 
 #[derive(Clone, Copy)]

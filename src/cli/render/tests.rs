@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tollgate_core::config::deploy::{
     AccessLog, Credential, Deployment, Secret, Signing, Tls, Upstream,
 };
-use tollgate_core::config::{Dialect, Gateway, Model, Provider, Target};
+use tollgate_core::config::{Dialect, Gateway, Model, Provider, Rules, Target};
 
 use super::*;
 
@@ -20,6 +20,8 @@ fn example() -> Checked {
         api_version: None,
         first_token_timeout_ms: 30_000,
         reply_timeout_ms: 120_000,
+        breaker: Rules::default(),
+        retry_percent: 20,
     };
     let target = |provider| Target {
         provider,
@@ -34,6 +36,7 @@ fn example() -> Checked {
             models: vec![Model {
                 name: "it's \"small\"".to_owned(),
                 targets: vec![target(0), target(1), target(2)],
+                ..Model::default()
             }],
             ..Gateway::default()
         },

@@ -84,7 +84,7 @@ mod tests {
     fn checked(key: &str) -> Checked {
         let model = |name: &str| Model {
             name: name.to_owned(),
-            targets: Vec::new(),
+            ..Model::default()
         };
         Checked {
             gateway: Gateway {

@@ -56,7 +56,7 @@ impl World {
 
     fn head(&mut self, lines: &[(&str, &str)], follows: Follows) -> HeadStep {
         self.attempt
-            .reply_head(&mut self.exchange, Head(&head_of(lines)), follows)
+            .reply_head(&mut self.exchange, Head(&head_of(lines)), follows, at(3))
     }
 
     /// Envoy gives everything that is held, again, and then piece by piece.

@@ -1,6 +1,7 @@
 //! What surrounds the filter: addresses, secrets, files. `render` and `up` use it; the filter
 //! never sees it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -57,6 +58,31 @@ pub struct LocalBudget {
     pub admin: SocketAddr,
     /// `sqlite` (in the data directory), `sqlite:PATH`, `postgres://...` or `memory`.
     pub store: String,
+    /// Who has it may do everything there; one is made in the data directory where none is written.
+    pub admin_token: Option<Secret>,
+    /// Who hears of budgets.
+    pub alerts: Vec<AlertSink>,
+}
+
+/// A webhook that hears of budgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertSink {
+    /// Where its address stands: it is often a secret.
+    pub url: Secret,
+    /// What it understands.
+    pub shape: AlertShape,
+    /// Which shares of a budget it hears of, in percent; all that ask for an alert where nothing is said.
+    pub at: Option<BTreeSet<u64>>,
+}
+
+/// What a webhook understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AlertShape {
+    /// Every field there is.
+    #[default]
+    Json,
+    /// `{"text": ...}`, as Slack, Mattermost and others take it.
+    Slack,
 }
 
 /// Where the line per request goes.

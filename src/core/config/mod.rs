@@ -11,8 +11,10 @@ use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
 pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
+pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
+pub mod clock;
 pub mod deploy;
 pub mod hold;
 pub mod identity;
@@ -21,6 +23,7 @@ pub mod node;
 pub mod problem;
 pub mod raw;
 mod reader;
+pub mod routing;
 mod scalar;
 mod suggest;
 mod url;
@@ -52,11 +55,49 @@ pub struct Gateway {
     /// What holds for every caller.
     #[serde(default)]
     pub commons: Commons,
+    /// What is done with requests of some kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
     /// Where keys and money come from; without it only the keys above are known, and nobody has a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_service: Option<BudgetService>,
     /// What is told about requests, and how much of it.
     pub telemetry: Telemetry,
+}
+
+impl Gateway {
+    /// Headers that policies and targets look at, in lower case.
+    pub fn policy_headers(&self) -> Vec<String> {
+        let subjects = self.conditions().flat_map(|when| &when.texts);
+        let mut names: Vec<String> = subjects
+            .filter_map(|(subject, _)| match subject {
+                routing::Subject::Header(name) => Some(name.clone()),
+                routing::Subject::Model
+                | routing::Subject::Endpoint
+                | routing::Subject::Org
+                | routing::Subject::Team
+                | routing::Subject::User
+                | routing::Subject::Key
+                | routing::Subject::Tier
+                | routing::Subject::Tag
+                | routing::Subject::Metadata(_) => None,
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether any condition asks how hard a request looks.
+    pub fn looks_how_hard(&self) -> bool {
+        self.conditions().any(|when| !when.complexity.is_empty())
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &routing::When> {
+        let targets = self.models.iter().flat_map(|model| &model.targets);
+        let policies = self.policies.iter().map(|policy| &policy.when);
+        policies.chain(targets.map(|target| &target.traits.when))
+    }
 }
 
 /// The budget service, as the filter needs to know it.
@@ -104,6 +145,26 @@ pub struct Provider {
     pub first_token_timeout_ms: u64,
     /// How long an answer in one piece may take.
     pub reply_timeout_ms: u64,
+    /// When its deployments are passed over.
+    #[serde(default, skip_serializing_if = "Rules::is_default")]
+    pub breaker: Rules,
+    /// Of a hundred requests, so many may ask it once more after it has failed them.
+    #[serde(
+        default = "retry_percent",
+        skip_serializing_if = "is_usual_retry_percent"
+    )]
+    pub retry_percent: u32,
+}
+
+/// So much more load an outage may bring.
+pub(crate) const RETRY_PERCENT: u32 = 20;
+
+fn retry_percent() -> u32 {
+    RETRY_PERCENT
+}
+
+fn is_usual_retry_percent(percent: &u32) -> bool {
+    *percent == RETRY_PERCENT
 }
 
 impl Provider {
@@ -118,12 +179,15 @@ impl Provider {
 }
 
 /// A name that callers use, and who may answer to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     /// What the caller asks for.
     pub name: String,
-    /// In the order they are tried.
+    /// In the order they are written.
     pub targets: Vec<Target>,
+    /// How one of them is chosen.
+    #[serde(default, skip_serializing_if = "Routing::is_default")]
+    pub routing: Routing,
 }
 
 /// One deployment of a model.
@@ -157,6 +221,9 @@ pub struct Target {
     /// What it can do, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<BTreeSet<Capability>>,
+    /// What else is written of it.
+    #[serde(default, skip_serializing_if = "Traits::is_default")]
+    pub traits: Traits,
 }
 
 /// Who says what a target costs.
@@ -196,6 +263,11 @@ impl Unpriced {
 }
 
 impl Target {
+    /// By which its health is known: the same wherever it is a target.
+    pub fn deployment(&self, provider: &Provider) -> DeploymentId {
+        DeploymentId::of(&provider.name, &self.model, &self.traits.region)
+    }
+
     /// What an answer is capped at whose caller wishes for this: its own cap within what the model can say, else what
     /// the configuration or the catalogue has. None where nobody knows one, so that a hard budget cannot cover it.
     pub fn output_cap(&self, wished: Option<Tokens>) -> Option<Tokens> {
@@ -213,6 +285,28 @@ pub struct Telemetry {
     pub label_values_max: usize,
     /// Whether replies carry `x-tollgate-*` headers.
     pub response_headers: bool,
+    /// Whether every decision is explained, in the record and to the caller.
+    #[serde(default, skip_serializing_if = "Explains::is_never")]
+    pub explain: Explains,
+}
+
+/// Whether decisions are explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Explains {
+    /// No: it says what others cost and how they are.
+    #[default]
+    Never,
+    /// In the record.
+    InRecord,
+    /// In the record, and in `x-tollgate-route`.
+    ToCaller,
+}
+
+impl Explains {
+    fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 impl Default for Telemetry {
@@ -220,6 +314,7 @@ impl Default for Telemetry {
         Self {
             label_values_max: 1_000,
             response_headers: true,
+            explain: Explains::Never,
         }
     }
 }

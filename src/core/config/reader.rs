@@ -77,15 +77,7 @@ pub(super) struct Findings {
 }
 
 /// Names that belong to parts of Tollgate that this version does not have.
-const PLANNED: &[&str] = &[
-    "budget_service",
-    "policies",
-    "cache",
-    "limits",
-    "fallbacks",
-    "weight",
-    "priority",
-];
+const PLANNED: &[&str] = &["cache", "limits", "priority"];
 
 /// What other gateways call a thing, and what it is called here.
 const FOREIGN: &[(&str, &str)] = &[

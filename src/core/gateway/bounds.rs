@@ -6,6 +6,7 @@ use crate::handoff::{Planned, Way};
 use crate::price::{Most, Price};
 use crate::refusal::Refusal;
 use crate::request::{Cap, Wishes};
+use crate::routing::Pick;
 use crate::tokens::{Bound, Count, Family};
 use crate::units::{NanoUsd, Tokens};
 
@@ -88,15 +89,20 @@ impl Bounds {
         self.payers == Payers::Hard && self.answers == Answers::Tokens
     }
 
+    /// Whether what is held goes by how long answers usually are: nobody insists on cover.
+    pub(super) fn goes_by_what_is_usual(&self) -> bool {
+        self.payers == Payers::Soft
+    }
+
     pub(super) fn planned(
         &self,
-        position: usize,
-        target: &Target,
+        pick: &Pick,
+        (target, usual): (&Target, Option<Tokens>),
         counted_as: Family,
         body: &[u8],
         (way, cap): (Way, Option<Cap>),
     ) -> Result<Planned, Refusal> {
-        let known = self.most(target, counted_as);
+        let known = self.most(target, counted_as, usual);
         let (bounds, most) = match (&target.price, self.payers) {
             (_, Payers::Nobody) => (known, NanoUsd::ZERO),
             (Some(price), payers) => held(price, target, payers, known, body)?,
@@ -106,7 +112,10 @@ impl Bounds {
             (None, Payers::Hard) => return Err(Refusal::unpriced(&target.model)),
         };
         Ok(Planned {
-            target: position,
+            model: pick.model,
+            target: pick.target,
+            after: pick.after,
+            attempted: pick.attempted,
             way,
             cap,
             bounds,
@@ -114,7 +123,7 @@ impl Bounds {
         })
     }
 
-    fn most(&self, target: &Target, counted_as: Family) -> Most {
+    fn most(&self, target: &Target, counted_as: Family, usual: Option<Tokens>) -> Most {
         // What was counted in one encoding says nothing of another; but no encoding makes more tokens than bytes.
         let input = if Family::of(&target.model) == counted_as {
             self.prompt.at_most.0
@@ -125,6 +134,7 @@ impl Bounds {
             Answers::NoTokens => 0,
             Answers::Tokens => {
                 let cap = self.wishes.cap.unwrap_or_else(|| most_answered(target));
+                let cap = usual.map_or(cap, |usual| usual.min(cap));
                 cap.0.saturating_mul(self.wishes.choices)
             }
         };

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Price;
+use crate::config::{Price, Target, Terms};
 use crate::handoff::Tried;
 use crate::money::ids::ScopeId;
 use crate::money::wanted::NoStandings;
@@ -21,6 +21,15 @@ fn outcome(lines: &[(&str, &str)], body: &str) -> String {
 }
 
 fn outcome_of(config: Gateway, lines: &[(&str, &str)], body: &str) -> String {
+    outcome_in(config, lines, body, &mut Weather::default())
+}
+
+fn outcome_in(
+    config: Gateway,
+    lines: &[(&str, &str)],
+    body: &str,
+    weather: &mut Weather,
+) -> String {
     let (mut admission, mut callers) = begun(config);
     let lines = head_of(lines);
     let mut step = admission.on(Input::Head {
@@ -33,6 +42,7 @@ fn outcome_of(config: Gateway, lines: &[(&str, &str)], body: &str) -> String {
             body: body.as_bytes().to_vec(),
             counter: &mut Counter::new(),
             standings: &NoStandings,
+            weather,
         });
     }
     match step.expect("a decision") {
@@ -136,7 +146,7 @@ fn a_hard_budget_holds_the_worst_case_or_says_why_there_is_none() {
     let file =
         asked(r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#);
     let as_it_is: fn(&mut Target) = |_| ();
-    let windowed: fn(&mut Target) = |target| target.context_window = Some(Tokens(1_000_000));
+    let windowed: fn(&mut Target) = |target| target.context_window = Some(Tokens(2_000_000));
     let configured: fn(&mut Target) = |target| target.unbounded_hold = Some(NanoUsd(500_000_000));
     let free: fn(&mut Target) = |target| target.price = Some(Price::default());
     let refused = "400 unbounded_request";
@@ -148,7 +158,7 @@ fn a_hard_budget_holds_the_worst_case_or_says_why_there_is_none() {
         (&search, free, "forward small"),
         (&priority, as_it_is, refused),
         (&file, as_it_is, refused),
-        (&file, windowed, "hold $3"),
+        (&file, windowed, "hold $4"),
         (&file, configured, "hold $0.5"),
     ] {
         let got = under_a_hard_budget(body, change);
@@ -156,6 +166,28 @@ fn a_hard_budget_holds_the_worst_case_or_says_why_there_is_none() {
     }
     // Who has no hard budget may ask for anything.
     assert_eq!(outcome(&[POST, CHAT, KEY], &search), "forward small");
+}
+
+#[test]
+fn what_is_usual_sizes_the_hold_of_a_soft_budget_and_never_that_of_a_hard_one() {
+    let body = r#"{"model":"small","max_tokens":1000000,"messages":[]}"#;
+    let mut weather = Weather::default();
+    for _ in 0..8 {
+        weather.usual.learn("sk-tg-all", 0, Tokens(250_000));
+    }
+    for (hard, want) in [(true, "hold $2.0"), (false, "hold $0.5")] {
+        let mut config = config();
+        config.commons.everyone = vec![Purse {
+            scope: ScopeId::named("everyone"),
+            name: "everyone".to_owned(),
+            terms: Terms {
+                hard,
+                ..Terms::default()
+            },
+        }];
+        let got = outcome_in(config, &[POST, CHAT, KEY], body, &mut weather);
+        assert!(got.starts_with(want), "{got}, not {want}");
+    }
 }
 
 #[test]
@@ -182,6 +214,7 @@ fn a_body_without_a_length_is_stopped_when_it_has_grown_too_large() {
                 body: Vec::new(),
                 counter: &mut Counter::new(),
                 standings: &NoStandings,
+                weather: &mut Weather::default(),
             })
             .is_none(),
         "answered once"
@@ -331,8 +364,8 @@ proptest! {
             let input = match kind {
                 0 => Input::Head { head: Head(&lines), now: at(0), callers: &mut callers },
                 1 => Input::BodyGrows { bytes: 10 },
-                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter, standings: &NoStandings },
-                3 => Input::Body { body: Vec::new(), counter: &mut counter, standings: &NoStandings },
+                2 => Input::Body { body: BODY.as_bytes().to_vec(), counter: &mut counter, standings: &NoStandings, weather: &mut Weather::default() },
+                3 => Input::Body { body: Vec::new(), counter: &mut counter, standings: &NoStandings, weather: &mut Weather::default() },
                 _ => Input::Trailers,
             };
             match admission.on(input) {

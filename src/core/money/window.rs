@@ -119,7 +119,7 @@ const ERA_DAYS: i64 = 146_097;
 const ERA_YEARS: i64 = 400;
 
 /// Year x 12 + month (January is 0) of a day since the epoch.
-pub(crate) fn month_of(days: i64) -> i64 {
+fn month_of(days: i64) -> i64 {
     let days = days.saturating_add(EPOCH_FROM_MARCH_0);
     let era = days.div_euclid(ERA_DAYS);
     let day = days.rem_euclid(ERA_DAYS);

@@ -1,26 +1,34 @@
-//! A wrong price, corrected afterwards: what a request cost by the price that was charged, what it costs by the right one,
-//! and the entry that makes up for the difference. What was posted is never changed.
+//! A wrong price, corrected afterwards: what a request that was served costs by the right one, and the entry that makes
+//! up for the difference. What was posted is never changed.
 
 use serde::Deserialize;
 
 use super::Price;
-use crate::money::window::start_of_day;
-use crate::units::{MoneyOverflow, NanoUsd, Timestamp};
+use crate::units::{MoneyOverflow, NanoUsd};
 use crate::usage::Usage;
 
 /// What a record says that a price can be applied to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// When the request came: prices are those of then.
-    pub at: Timestamp,
     /// Who answered.
     pub provider: String,
     /// Under which name of the provider's.
     pub model: String,
     /// How much.
     pub usage: Usage,
-    /// What it cost; none where no price was known.
-    pub charged: Option<NanoUsd>,
+    /// By what it was charged.
+    pub charged: Charged,
+}
+
+/// By what a request was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {
+    /// By the usage that stands in its record, and by nothing else.
+    ByUsage,
+    /// By nothing: no price was known.
+    Unpriced,
+    /// By what was held for it, or for an attempt before: nobody knows what was used.
+    Otherwise,
 }
 
 /// What becomes of a record under another price.
@@ -29,26 +37,12 @@ pub enum Rerated {
     /// It costs the same.
     Same,
     /// It is to be corrected by an entry of its own.
-    Differs(Entry),
-    /// It was not charged by its usage (a hold that was kept, an estimate): a person must judge it.
+    Differs {
+        /// What is right.
+        is: NanoUsd,
+    },
+    /// It was not charged by its usage: a person must judge it.
     NotByUsage,
-}
-
-/// Takes off what was charged and adds what should have been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What was charged.
-    pub was: NanoUsd,
-    /// What is right.
-    pub is: NanoUsd,
-}
-
-impl Entry {
-    /// What is added to the account, and what is taken off it; one of them is nothing.
-    pub fn more_and_less(self) -> (NanoUsd, NanoUsd) {
-        let over = |one: NanoUsd, other: NanoUsd| NanoUsd(one.0.saturating_sub(other.0));
-        (over(self.is, self.was), over(self.was, self.is))
-    }
 }
 
 /// A line that is no record.
@@ -57,60 +51,69 @@ pub struct NoRecord(pub String);
 
 #[derive(Deserialize)]
 struct Line {
-    time: String,
     #[serde(default)]
     provider: String,
     #[serde(default)]
     model_served: String,
     tokens: Option<Usage>,
     cost_nanousd: Option<NanoUsd>,
+    #[serde(default)]
+    cost_basis: String,
+    #[serde(default)]
+    attempts: Vec<Tried>,
 }
+
+#[derive(Deserialize)]
+struct Tried {
+    #[serde(default)]
+    why: String,
+}
+
+/// Attempts that ended so may have been billed, and were charged with all that was held for them.
+const MAY_BILL: [&str; 4] = ["timeout", "no_first_token", "unreadable", "mid_stream"];
 
 impl Recorded {
     /// Reads the JSON line of a record. Nothing where nobody answered, so that there is nothing to price.
     pub fn read(line: &str) -> Result<Option<Self>, NoRecord> {
         let line: Line = serde_json::from_str(line).map_err(|error| NoRecord(error.to_string()))?;
-        let no_time = || NoRecord(format!("`{}` is no time", line.time));
-        let at = moment(&line.time).ok_or_else(no_time)?;
+        let charged = line.charged();
         Ok(line.tokens.map(|usage| Self {
-            at,
             provider: line.provider,
             model: line.model_served,
             usage,
-            charged: line.cost_nanousd,
+            charged,
         }))
     }
 
-    /// The price that was charged against the one that is right.
-    pub fn rerate(&self, old: Option<&Price>, new: &Price) -> Result<Rerated, MoneyOverflow> {
-        let by_usage = old.map(|old| old.cost(&self.usage, 1)).transpose()?;
-        let is = new.cost(&self.usage, 1)?;
-        let was = self.charged.unwrap_or(NanoUsd::ZERO);
-        Ok(if self.charged != by_usage {
-            Rerated::NotByUsage
-        } else if was == is {
+    /// What it costs by the right price, where it costs `was` so far.
+    pub fn rerate(&self, was: NanoUsd, price: &Price) -> Result<Rerated, MoneyOverflow> {
+        if self.charged == Charged::Otherwise {
+            return Ok(Rerated::NotByUsage);
+        }
+        let is = price.cost(&self.usage, 1)?;
+        Ok(if is == was {
             Rerated::Same
         } else {
-            Rerated::Differs(Entry { was, is })
+            Rerated::Differs { is }
         })
     }
 }
 
-/// Of `2026-11-20T09:30:00.125Z`.
-fn moment(text: &str) -> Option<Timestamp> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let (clock, millis) = time.split_once('.').unwrap_or((time, "0"));
-    let mut parts = clock.splitn(3, ':').map(|part| part.parse::<u64>().ok());
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
-    let seconds = hours
-        .checked_mul(3_600)?
-        .checked_add(minutes.checked_mul(60)?)?
-        .checked_add(seconds)?;
-    let millis = seconds
-        .checked_mul(1_000)?
-        .checked_add(millis.parse().ok()?)?;
-    let nanos = millis.checked_mul(1_000_000)?;
-    start_of_day(date)?.0.checked_add(nanos).map(Timestamp)
+impl Line {
+    fn charged(&self) -> Charged {
+        let before = self
+            .attempts
+            .split_last()
+            .map_or(&[][..], |(_, before)| before);
+        let held = before
+            .iter()
+            .any(|tried| MAY_BILL.contains(&tried.why.as_str()));
+        match (self.cost_nanousd, self.cost_basis.as_str()) {
+            (None, _) if !held => Charged::Unpriced,
+            (Some(_), "reported" | "counted") if !held => Charged::ByUsage,
+            (None | Some(_), _) => Charged::Otherwise,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,90 +122,106 @@ mod tests {
     use crate::price::Rates;
     use crate::units::{PricePerMillion, Tokens};
 
-    fn price(input: u64, output: u64) -> Price {
-        let rates = Rates {
-            input: PricePerMillion(NanoUsd(input)),
-            output: PricePerMillion(NanoUsd(output)),
-            ..Rates::default()
-        };
-        Price {
-            rates,
-            ..Price::default()
-        }
-    }
-
-    fn line(tokens: &str, cost: &str) -> String {
+    fn line(rest: &str) -> String {
         format!(
-            r#"{{"time":"2026-11-20T09:30:00.125Z","trace_id":"t","provider":"alpha","model_served":"m"{tokens}{cost},"duration_ms":3}}"#
+            r#"{{"time":"2026-11-20T09:30:00.125Z","trace_id":"t","provider":"alpha","model_served":"m","tokens":{{"input":10,"output":5}}{rest},"duration_ms":3}}"#
         )
     }
 
-    const TOKENS: &str =
-        r#","tokens":{"input":10,"cached_input":0,"cache_write":0,"output":5,"reasoning":0}"#;
+    fn read(rest: &str) -> Recorded {
+        Recorded::read(&line(rest)).unwrap().unwrap()
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_logged() {
-        let read = Recorded::read(&line(TOKENS, r#","cost_nanousd":20"#)).unwrap();
         let usage = Usage {
             input: Tokens(10),
             output: Tokens(5),
             ..Usage::default()
         };
         let want = Recorded {
-            at: Timestamp(1_795_167_000_125_000_000),
             provider: "alpha".to_owned(),
             model: "m".to_owned(),
             usage,
-            charged: Some(NanoUsd(20)),
+            charged: Charged::Unpriced,
         };
-        assert_eq!(read, Some(want));
-        assert_eq!(Recorded::read(&line("", "")), Ok(None));
+        assert_eq!(read(""), want);
+        assert_eq!(Recorded::read(r#"{"status":401}"#), Ok(None));
         for wrong in [
             "",
             "[]",
-            r#"{"time":"yesterday"}"#,
-            r#"{"time":"2026-11-20T09:30:00"}"#,
             // a class that this version would leave out
-            r#"{"time":"2026-11-20T09:30:00Z","tokens":{"input":1,"smell":9}}"#,
-            r#"{"time":"2026-11-20T09:30:00Z","tokens":{"input":-1}}"#,
+            r#"{"tokens":{"input":1,"smell":9}}"#,
+            r#"{"tokens":{"input":-1}}"#,
         ] {
             assert!(Recorded::read(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn the_entry_makes_up_for_the_difference_and_no_more() {
-        let million = 1_000_000;
-        let (old, dear, cheap) = (
-            price(million, 2 * million),
-            price(3 * million, 2 * million),
-            price(0, million),
-        );
-        let recorded = |cost: &str| Recorded::read(&line(TOKENS, cost)).unwrap().unwrap();
-        let charged = recorded(r#","cost_nanousd":20"#);
-        let entry = |was, is| {
-            Ok(Rerated::Differs(Entry {
-                was: NanoUsd(was),
-                is: NanoUsd(is),
-            }))
-        };
-        assert_eq!(charged.rerate(Some(&old), &old), Ok(Rerated::Same));
-        assert_eq!(charged.rerate(Some(&old), &dear), entry(20, 40));
-        assert_eq!(charged.rerate(Some(&old), &cheap), entry(20, 5));
-        // it had no price, and gets one
-        assert_eq!(recorded("").rerate(None, &old), entry(0, 20));
-        for kept in [r#","cost_nanousd":21"#, ""] {
-            let kept = recorded(kept).rerate(Some(&old), &dear);
-            assert_eq!(kept, Ok(Rerated::NotByUsage));
+    fn only_what_was_charged_by_its_usage_can_be_rated_again() {
+        let cost = r#","cost_nanousd":20"#;
+        let after =
+            |why: &str| format!(r#","attempts":[{{"end":"x","why":"{why}"}},{{"end":"200"}}]"#);
+        for (rest, want) in [
+            (
+                format!(r#"{cost},"cost_basis":"reported""#),
+                Charged::ByUsage,
+            ),
+            (
+                format!(r#"{cost},"cost_basis":"counted""#),
+                Charged::ByUsage,
+            ),
+            (
+                format!(r#"{cost},"cost_basis":"reserved""#),
+                Charged::Otherwise,
+            ),
+            (
+                format!(r#"{cost},"cost_basis":"seen_plus_margin""#),
+                Charged::Otherwise,
+            ),
+            (
+                format!(r#"{cost},"cost_basis":"reported"{}"#, after("status")),
+                Charged::ByUsage,
+            ),
+            (
+                format!(r#"{cost},"cost_basis":"reported"{}"#, after("timeout")),
+                Charged::Otherwise,
+            ),
+            (r#","priced":"unknown""#.to_owned(), Charged::Unpriced),
+        ] {
+            assert_eq!(read(&rest).charged, want, "{rest}");
         }
-        assert_eq!(charged.rerate(None, &old), Ok(Rerated::NotByUsage));
-        for (was, is, want) in [(20, 40, (20, 0)), (20, 5, (0, 15)), (7, 7, (0, 0))] {
-            let (more, less) = Entry {
-                was: NanoUsd(was),
-                is: NanoUsd(is),
-            }
-            .more_and_less();
-            assert_eq!((more.0, less.0), want);
+    }
+
+    #[test]
+    fn the_right_price_says_what_it_costs() {
+        let price = |input: u64, output: u64| Price {
+            rates: Rates {
+                input: PricePerMillion(NanoUsd(input * 1_000_000)),
+                output: PricePerMillion(NanoUsd(output * 1_000_000)),
+                ..Rates::default()
+            },
+            ..Price::default()
+        };
+        let differs = |is| Ok(Rerated::Differs { is: NanoUsd(is) });
+        let charged = read(r#","cost_nanousd":20,"cost_basis":"reported""#);
+        let reserved = read(r#","cost_nanousd":20,"cost_basis":"reserved""#);
+        for (recorded, was, price, want) in [
+            (&charged, 20, price(1, 2), Ok(Rerated::Same)),
+            (&charged, 20, price(3, 2), differs(40)),
+            (&charged, 20, price(0, 1), differs(5)),
+            // What was corrected before counts as it is now.
+            (&charged, 40, price(3, 2), Ok(Rerated::Same)),
+            (&charged, 40, price(1, 2), differs(20)),
+            (&read(""), 0, price(1, 2), differs(20)),
+            (&reserved, 20, price(3, 2), Ok(Rerated::NotByUsage)),
+        ] {
+            assert_eq!(
+                recorded.rerate(NanoUsd(was), &price),
+                want,
+                "{was} {price:?}"
+            );
         }
     }
 }

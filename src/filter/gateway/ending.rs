@@ -11,6 +11,7 @@ use super::{Completeness, Stream};
 use crate::bank;
 use crate::host;
 use crate::host::call::Context;
+use crate::weather;
 
 impl Stream {
     /// The request is over, whatever became of it.
@@ -22,7 +23,12 @@ impl Stream {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
-                self.close_forwarded(&mut shared.exchange, now)
+                let closed = self.close_forwarded(&mut shared.exchange, now);
+                shared.running = None;
+                let mut tales = shared.exchange.tales(now);
+                tales.extend(shared.exchange.unmade());
+                weather::tell(tales, now);
+                closed
             }
             None => self.close_answered(now),
         };
@@ -36,7 +42,6 @@ impl Stream {
     }
 
     fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
-        exchange.close_silent_attempt(now);
         let reply = match exchange.progress.ending {
             handoff::Ending::Complete => Completeness::Whole,
             handoff::Ending::Failed | handoff::Ending::Open => Completeness::Unknown,

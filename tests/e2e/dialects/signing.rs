@@ -15,18 +15,22 @@ admin: {address: "{admin}"}
 providers:
   converse:
     dialect: bedrock
+    breaker: {disabled: true}
     url: http://{converse}/bedrock
     aws: {region: eu-central-1, credentials_file: "{dir}/aws"}
   claude:
     dialect: anthropic_bedrock
+    breaker: {disabled: true}
     url: http://{claude}/bedrock
     aws: {region: us-east-1, credentials_file: "{dir}/aws"}
   vertex:
     dialect: gemini_vertex
+    breaker: {disabled: true}
     url: http://{vertex}/gemini_vertex/v1/projects/p/locations/l/publishers/google
     key: {file: token}
   openai:
     dialect: openai
+    breaker: {disabled: true}
     url: http://{openai}/openai/v1
     key: {env: OPENAI_KEY}
 models:

@@ -48,7 +48,7 @@ fn ten_megabytes_are_too_much_when_nobody_said_how_much_is() {
 #[test]
 fn depth_is_no_weapon() {
     let guarded = Guarded::with_usual_limit();
-    for levels in [10_000, 1_000_000] {
+    for levels in [10_000, 50_000] {
         let (open, close) = ("[".repeat(levels), "]".repeat(levels));
         let whole = format!(r#"{{"messages":{open}{close},"model":"small"}}"#);
         // What it says is the provider's to judge; ours is to pass it on unharmed.

@@ -1,6 +1,7 @@
 //! Hard budgets through real Envoys: not one cent over, nothing lost, and callers who understand why.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "in tests a failure is what an unwrap is for, in their helpers too"

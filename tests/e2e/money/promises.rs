@@ -151,6 +151,10 @@ fn without_the_budget_service_leases_go_on_and_strangers_are_not_called_unknown(
         call.field("max_tokens", 5).send()
     };
     assert_eq!(ask("one").status(), 200);
+    // With the next batch comes money for more than one request.
+    settled(&gateway, 1);
+    assert_eq!(ask("one").status(), 200);
+    settled(&gateway, 2);
     let service = service_of(&gateway);
     signal(service, "-STOP");
     let known = ask("one");

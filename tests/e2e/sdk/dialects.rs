@@ -86,8 +86,11 @@ fn gateway_to(dialect: &Dialect) -> Gateway {
             .map(|(way, _)| line(format!("{name}{way}")))
             .collect()
     };
-    let providers =
-        each(&|one| format!("  {one}: {{dialect: {name}, url: 'http://{{{one}}}{path}'}}\n"));
+    let providers = each(&|one| {
+        format!(
+            "  {one}: {{breaker: {{disabled: true}}, dialect: {name}, url: 'http://{{{one}}}{path}'}}\n"
+        )
+    });
     let models = each(&|one| format!("  {one}: {{targets: [{{provider: {one}}}]}}\n"));
     let allowed = each(&|one| format!("{one}, "));
     let gateway = Gateway::with(&format!(

@@ -60,13 +60,3 @@ fn frameworks_are_at_home_with_anthropic() {
 fn frameworks_are_at_home_with_openai() {
     frameworks(&OPENAI);
 }
-
-#[test]
-fn frameworks_are_at_home_with_gemini() {
-    frameworks(&GEMINI);
-}
-
-#[test]
-fn frameworks_are_at_home_with_cohere() {
-    frameworks(&COHERE);
-}

@@ -22,15 +22,15 @@ const CONFIG: &str = "
 listen: {address: {listen}}
 admin: {address: {admin}}
 providers:
-  alpha: {dialect: openai, url: http://{alpha}/v1}
-  refused: {dialect: openai, url: http://{refused}/v1}
-  limited: {dialect: openai, url: http://{limited}/v1}
-  limited-too: {dialect: openai, url: http://{limited-too}/v1}
-  down: {dialect: openai, url: http://{down}/v1}
-  gone: {dialect: openai, url: http://{gone}/v1}
-  ends: {dialect: openai, url: http://{ends}/v1}
-  errs: {dialect: openai, url: http://{errs}/v1}
-  resets: {dialect: openai, url: http://{resets}/v1}
+  alpha: {breaker: {disabled: true}, dialect: openai, url: http://{alpha}/v1}
+  refused: {breaker: {disabled: true}, dialect: openai, url: http://{refused}/v1}
+  limited: {breaker: {disabled: true}, dialect: openai, url: http://{limited}/v1}
+  limited-too: {breaker: {disabled: true}, dialect: openai, url: http://{limited-too}/v1}
+  down: {breaker: {disabled: true}, dialect: openai, url: http://{down}/v1}
+  gone: {breaker: {disabled: true}, dialect: openai, url: http://{gone}/v1}
+  ends: {breaker: {disabled: true}, dialect: openai, url: http://{ends}/v1}
+  errs: {breaker: {disabled: true}, dialect: openai, url: http://{errs}/v1}
+  resets: {breaker: {disabled: true}, dialect: openai, url: http://{resets}/v1}
 models:
   small: {targets: [{provider: alpha}]}
   refused: {targets: [{provider: refused}, {provider: alpha}]}

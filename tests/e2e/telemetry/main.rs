@@ -16,8 +16,8 @@ const CONFIG: &str = "
 listen: {address: {listen}}
 admin: {address: {admin}}
 providers:
-  alpha: {dialect: openai, url: http://{alpha}/v1}
-  beta: {dialect: openai, url: http://{beta}/v1}
+  alpha: {breaker: {disabled: true}, dialect: openai, url: http://{alpha}/v1}
+  beta: {breaker: {disabled: true}, dialect: openai, url: http://{beta}/v1}
 models:
   small:
     targets: [{provider: alpha, model: alpha-small}, {provider: beta, model: beta-small}]

@@ -2,11 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::must;
 use crate::config::BudgetService;
-use crate::config::deploy::{BudgetPlace, LocalBudget};
-use crate::config::problem::Problems;
+use crate::config::deploy::{AlertShape, AlertSink, BudgetPlace, LocalBudget};
+use crate::config::problem::{Place, Problems};
 use crate::config::raw::{self, Given, Written};
 use crate::config::url::{self, Scheme};
+use crate::tenancy::Entity;
 
 pub(super) const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7_600);
@@ -64,8 +66,66 @@ fn local(section: &raw::BudgetService, problems: &mut Problems) -> Option<Budget
             listen,
             admin: section.admin.value_or(ADMIN),
             store: store?,
+            admin_token: section.admin_token.written().map(|it| it.value.clone()),
+            alerts: alerts(section, problems),
         }),
     })
+}
+
+fn alerts(section: &raw::BudgetService, problems: &mut Problems) -> Vec<AlertSink> {
+    let mut sinks = Vec::new();
+    let all = section
+        .alerts
+        .written()
+        .into_iter()
+        .flat_map(|it| &it.value);
+    for written in all.filter_map(Given::written) {
+        let fields = &written.value;
+        let fix = "write where its address stands: `url: {env: ALERT_URL}`";
+        let url = must(&fields.url, "url", &written.place, fix, problems);
+        let at = fields.at.written().map(|list| {
+            let shares = list.value.iter().filter_map(Given::written);
+            for share in shares.clone().filter(|share| share.value > 100) {
+                let found = "no step of a budget is above 100 percent";
+                problems.push(
+                    share
+                        .place
+                        .problem(found, "write a step: 50, 75, 80, 90 or 100"),
+                );
+            }
+            shares.map(|share| share.value).collect()
+        });
+        sinks.extend(url.map(|url| AlertSink {
+            url: url.value.clone(),
+            shape: fields.shape.value_or(AlertShape::Json),
+            at,
+        }));
+    }
+    sinks
+}
+
+/// Without the service nobody holds money, so a budget would be a wish.
+pub(super) fn needed(written: &raw::Config, tenants: &[Entity], problems: &mut Problems) {
+    let has_budget = |entity: &Entity| match entity {
+        Entity::Tenant(_, _, Some(tenant)) => !tenant.budgets.is_empty(),
+        Entity::Common(_, Some(common)) => !common.budgets.is_empty(),
+        Entity::Tenant(_, _, None) | Entity::Common(_, None) | Entity::Switch(..) => false,
+    };
+    if let (Given::Absent, Given::Written(section)) = (&written.budget_service, &written.tenants)
+        && let Some(entity) = tenants.iter().find(|entity| has_budget(entity))
+    {
+        let found = format!(
+            "`{}` has a budget, and no budget service holds it",
+            entity.id()
+        );
+        let fix = "write `budget_service: {store: sqlite}`";
+        problems.missing(
+            &["budget_service"],
+            &Place::root(section.place.line()),
+            &found,
+            fix,
+        );
+    }
 }
 
 fn is_store(text: &str) -> bool {
@@ -91,6 +151,12 @@ fn remote(
     }
     if let Given::Written(store) = &section.store {
         problems.push(store.place.problem(elsewhere("store"), fix));
+    }
+    if let Given::Written(token) = &section.admin_token {
+        problems.push(token.place.problem(elsewhere("admin_token"), fix));
+    }
+    if let Given::Written(alerts) = &section.alerts {
+        problems.push(alerts.place.problem(elsewhere("alerts"), fix));
     }
     let url = match url::read(&text.value, &text.shown()) {
         Ok(url) => url,

@@ -21,6 +21,7 @@ mod name;
 mod port;
 mod price;
 mod provider;
+mod routing;
 mod tenant;
 pub mod zones;
 
@@ -46,9 +47,12 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
     let mut problems = written.problems.clone();
     let addresses = port::check(written, &mut problems);
     let (providers, upstreams) = provider::check(written, &mut problems);
-    let models = models(written, known, &mut problems);
+    let mut models = models(written, known, &mut problems);
+    routing::fallbacks(written, &mut models, &mut problems);
+    let policies = routing::policies(written, &models, &mut problems);
     let tenants = tenant::check(written, &mut problems);
     let budget = budget_service::check(written, &mut problems);
+    budget_service::needed(written, &tenants, &mut problems);
     let directory = directory(&tenants, &mut problems);
     let listen = written.listen.written().map(|listen| &listen.value);
     let gateway = Gateway {
@@ -60,6 +64,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
+        policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
     };
@@ -105,6 +110,7 @@ fn telemetry(written: &raw::Config) -> Telemetry {
         Some(Written { value, .. }) => Telemetry {
             label_values_max: value.label_values_max.value_or(default.label_values_max),
             response_headers: value.response_headers.value_or(default.response_headers),
+            explain: value.explain.value_or(default.explain),
         },
     }
 }
@@ -248,8 +254,11 @@ fn model(
             chains.complete = false;
             continue;
         };
-        let twin =
-            |other: &Target| (other.provider, &other.model) == (target.provider, &target.model);
+        let what = |target: &Target| {
+            let region = target.traits.region.clone();
+            (target.provider, target.model.clone(), region)
+        };
+        let twin = |other: &Target| what(other) == what(&target);
         match given.written() {
             Some(given) if targets.iter().any(twin) => problems.push(given.place.problem(
                 "the same provider and model are a target of this model already",
@@ -258,10 +267,13 @@ fn model(
             _ => targets.push(target),
         }
     }
-    Some(Model {
+    let model = Model {
         name: named.name.value.clone(),
         targets,
-    })
+        routing: routing::routing(&body.value, problems),
+    };
+    routing::weights(named, &model, problems);
+    Some(model)
 }
 
 fn target(
@@ -305,6 +317,7 @@ fn target(
         ..Target::default()
     };
     chains.prices.fill(&asked, &mut target, problems);
+    routing::own(&written.value, &mut target, problems);
     target.model = model;
     chains.targets.insert(full_name);
     Some(target)

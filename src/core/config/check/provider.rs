@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{LISTEN, identity, must, name, required};
+use super::{LISTEN, identity, must, name, required, routing};
 use crate::config::deploy::{Credential, Secret, Tls, Upstream};
 use crate::config::problem::{Place, Problems, shown};
 use crate::config::raw::{self, Given, Named, Written};
@@ -67,6 +67,8 @@ fn provider(
         api_version: identity::api_version(written, dialect, problems),
         first_token_timeout_ms: written.first_token_timeout.value_or(FIRST_TOKEN_TIMEOUT_MS),
         reply_timeout_ms: written.reply_timeout.value_or(REPLY_TIMEOUT_MS),
+        breaker: routing::rules(&written.breaker, problems),
+        retry_percent: routing::retry_percent(&written.retry_budget),
     };
     let upstream = Upstream {
         host: url.host,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::Explains;
 use super::node::Node;
 use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, Section, section};
@@ -14,6 +15,7 @@ mod model;
 pub(super) mod money;
 mod price;
 mod provider;
+mod routing;
 pub(super) mod tenants;
 
 pub use super::reader::{Given, Written};
@@ -22,6 +24,7 @@ pub use model::{Model, Target, Unpriced};
 pub use money::{Budget, Money};
 pub use price::{Extends, LongContext, Price, Rates};
 pub use provider::{Aws, Provider, Tls, is_variable};
+pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
 pub use tenants::{Key, Tenant, Tenants};
 
 /// A whole file as written.
@@ -39,6 +42,8 @@ pub struct Config {
     pub models: Given<Vec<Named<Model>>>,
     /// `tenants`
     pub tenants: Given<Tenants>,
+    /// `policies`
+    pub policies: Given<Vec<Given<Policy>>>,
     /// `prices`, by `PROVIDER/MODEL`.
     pub prices: Given<Vec<Named<Price>>>,
     /// `unpriced`, for every model that says nothing else.
@@ -87,6 +92,8 @@ pub struct Telemetry {
     pub label_values_max: Given<usize>,
     /// `response_headers`
     pub response_headers: Given<bool>,
+    /// `explain`
+    pub explain: Given<Explains>,
 }
 
 /// Reads the tree: whatever can be read is, and the rest is in [`Config::problems`].
@@ -119,6 +126,12 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         providers: named(top, "providers", provider::provider, findings),
         models: named(top, "models", model::model, findings),
         tenants: top.section("tenants", tenants::tenants, findings),
+        policies: each(
+            top,
+            "policies",
+            |part, findings| section(part, routing::policy, findings),
+            findings,
+        ),
         prices: named(top, "prices", price::prices, findings),
         unpriced: top.single("unpriced", model::unpriced, findings),
         telemetry: top.section("telemetry", telemetry, findings),
@@ -179,5 +192,6 @@ fn telemetry(fields: &mut Section<'_>, findings: &mut Findings) -> Telemetry {
         access_log: fields.single("access_log", text, findings),
         label_values_max: fields.single("label_values_max", count, findings),
         response_headers: fields.single("response_headers", truth, findings),
+        explain: fields.single("explain", routing::explains, findings),
     }
 }

@@ -8,6 +8,7 @@ use super::super::node::{Scalar, Value};
 use super::super::reader::{Findings, Given, SECRETS_ONLY, Section, Written, section};
 use super::super::scalar::{Read, Wrong, address, duration, text, truth};
 use super::super::suggest;
+use super::routing::{Breaker, breaker, percent};
 use crate::config::Dialect;
 
 /// An entry of `providers`
@@ -33,6 +34,10 @@ pub struct Provider {
     pub first_token_timeout: Given<u64>,
     /// `reply_timeout`, in milliseconds.
     pub reply_timeout: Given<u64>,
+    /// `breaker`
+    pub breaker: Given<Breaker>,
+    /// `retry_budget`, in percent.
+    pub retry_budget: Given<u32>,
     /// `tls`
     pub tls: Given<Tls>,
 }
@@ -69,6 +74,8 @@ pub(super) fn provider(fields: &mut Section<'_>, findings: &mut Findings) -> Pro
         connect_timeout: fields.single("connect_timeout", duration, findings),
         first_token_timeout: fields.single("first_token_timeout", duration, findings),
         reply_timeout: fields.single("reply_timeout", duration, findings),
+        breaker: fields.section("breaker", breaker, findings),
+        retry_budget: fields.single("retry_budget", percent, findings),
         tls: fields.section("tls", tls, findings),
     }
 }
@@ -104,7 +111,7 @@ fn dialect(scalar: &Scalar) -> Read<Dialect> {
 }
 
 /// A secret by reference. What stands here literally may be the secret: it is never repeated.
-fn secret(
+pub(super) fn secret(
     provider: &mut Section<'_>,
     field: &'static str,
     findings: &mut Findings,

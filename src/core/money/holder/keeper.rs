@@ -66,13 +66,27 @@ struct Waiting {
     tries_at: Millis,
     short_of: ScopeId,
     /// The service said that it has nothing for it.
-    is_denied: bool,
+    denied: Denied,
+}
+
+/// What the service said to one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Denied {
+    /// Nothing yet: nobody is refused money that was not asked for.
+    NotYet,
+    /// There is too little now; what others hold may come back.
+    ForNow,
+    /// Whatever comes back, it will not be enough.
+    ForGood,
 }
 
 impl Waiting {
-    /// Nobody is refused money that was not asked for.
     fn is_over(&self, now: Millis) -> bool {
-        self.is_denied && now.is_over(self.since, self.wanted.wait_ms)
+        match self.denied {
+            Denied::NotYet => false,
+            Denied::ForNow => now.is_over(self.since, self.wanted.wait_ms),
+            Denied::ForGood => true,
+        }
     }
 }
 
@@ -165,7 +179,7 @@ impl Keeper {
             since: now,
             tries_at: now.after(TRY_AGAIN_MS),
             short_of,
-            is_denied: false,
+            denied: Denied::NotYet,
         });
         self.ask_for_all(rows, now);
         None
@@ -272,9 +286,20 @@ impl Keeper {
             let wants = &arrival.answered.wants;
             let needed = wants.iter().find(|want| want.scope == *scope);
             let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
+            let standing = self.standings.get(scope).copied().unwrap_or_default();
             for waiting in &mut self.waiting {
-                waiting.is_denied |=
-                    asked && waiting.short_of == *scope && arrival.sent_at >= waiting.since;
+                let mut payers = waiting.wanted.payers.iter();
+                let is_meant = asked
+                    && arrival.sent_at >= waiting.since
+                    && payers.any(|payer| payer.scope == *scope);
+                if is_meant {
+                    let denied = if standing.is_hopeless(waiting.wanted.amount) {
+                        Denied::ForGood
+                    } else {
+                        Denied::ForNow
+                    };
+                    waiting.denied = waiting.denied.max(denied);
+                }
             }
         }
         for scope in &arrival.recall {
@@ -310,7 +335,7 @@ impl Keeper {
     pub fn tick(&mut self, rows: &mut impl Rows, now: Millis) -> Vec<(Ticket, Outcome)> {
         let mut told = Vec::new();
         for mut waiting in std::mem::take(&mut self.waiting) {
-            if now >= waiting.tries_at {
+            if now >= waiting.tries_at || self.is_away(now) {
                 match self.take(rows, &waiting.wanted, now) {
                     Ok(hold) => {
                         told.push((waiting.ticket, Outcome::Held(hold)));

@@ -343,7 +343,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         (1_u64..4, 0_u64..1_000).prop_map(|(lease, nanos)| Event::Land(lease, nanos)),
-        (0_u64..500).prop_map(Event::Take),
+        (1_u64..500).prop_map(Event::Take),
         (any::<usize>(), 0_u64..800).prop_map(|(hold, cost)| Event::Settle(hold, cost)),
         any::<usize>().prop_map(Event::Release),
         (0_u64..100_000).prop_map(Event::Sweep),
