@@ -5,7 +5,7 @@ use tollgate_core::tenancy::Level;
 use super::operation::{Access, Operation, Parameter};
 use super::reply::{Refused, Reply};
 use super::request::{Context, Request};
-use super::{budgets, health, keys, openapi, reports, switches, tenants};
+use super::{budgets, health, keys, openapi, reports, reprice, switches, tenants};
 
 const fn parameter(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, about }
@@ -410,6 +410,18 @@ fn of_reports() -> Vec<Operation> {
                 "records",
                 "Requests one by one, as long as they are kept.",
                 reports::records,
+            )
+        },
+        Operation {
+            body: Some("Reprice"),
+            answer: (200, "Repriced"),
+            refusals: &[409],
+            ..operation(
+                "POST",
+                "/reprice",
+                "reprice",
+                "Rates a page of records again, by entries beside them. Ask with `after` until there is no `next`.",
+                reprice::reprice,
             )
         },
         Operation {

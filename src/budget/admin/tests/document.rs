@@ -118,6 +118,7 @@ fn every_operation_answers_as_documented_and_every_route_is_documented() {
         r#"PUT /switches/provider:alpha {"reason": "x"}"#,
         "GET /switches",
         "DELETE /switches/provider:alpha",
+        r#"POST /reprice {"from": "2026-11-20", "prices": [{"provider": "alpha", "model": "m", "price": {"rates": {"input": 1, "output": 1}}}]}"#,
         "GET /spend?by=team",
         "GET /records",
         "GET /audit",
