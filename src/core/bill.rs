@@ -128,7 +128,15 @@ fn of_last(exchange: &Exchange, tried: &Tried, broken_by: BrokenBy) -> Option<(N
     let streamed = exchange.request.reply != Reply::Whole;
     match (&tried.end, exchange.progress.ending) {
         (End::Refused { .. }, _) => Some((NanoUsd::ZERO, Basis::Nothing)),
-        (End::Failed(_), _) => Some((of_failed(exchange, tried), Basis::Nothing)),
+        (End::Failed(_), _) => {
+            let cost = of_failed(exchange, tried);
+            let basis = if cost == NanoUsd::ZERO {
+                Basis::Nothing
+            } else {
+                Basis::Reserved
+            };
+            Some((cost, basis))
+        }
         (End::Accepted { .. }, Ending::Complete) => match source {
             UsageSource::Provider => Some((cost(exchange, tried, &usage)?, Basis::Reported)),
             UsageSource::Counted | UsageSource::None if is_hard => Some(reserved),

@@ -17,6 +17,8 @@ use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::counters::Shift;
+use crate::figures::{Figures, Now};
 use crate::host::call::{self, Context};
 use crate::host::{self, Level};
 use crate::line::{self, Begun, Line};
@@ -78,7 +80,8 @@ struct Bank {
     revision: u64,
     watched_at: Millis,
     reported_at: Millis,
-    sync_failures: u64,
+    calls_failed: u64,
+    figures: Figures,
 }
 
 thread_local! {
@@ -136,11 +139,6 @@ pub(crate) fn hold(wanted: Wanted, request: Context, now: Timestamp) -> Option<O
         outcome
     })
     .flatten()
-}
-
-/// Holds money for an attempt, now or not at all.
-pub(crate) fn raise(wanted: &Wanted, now: Timestamp) -> Option<Outcome> {
-    with(|bank| bank.keeper.raise(&mut bank.rows, wanted, millis(now)))
 }
 
 /// Puts back what a request does not need any more.
@@ -202,9 +200,13 @@ pub(crate) fn settle(hold: Hold, ending: Ending) {
     });
 }
 
-/// Time passes.
-pub(crate) fn tick(now: Timestamp) {
-    with(|bank| bank.tick(now));
+/// Time passes. What moved among the figures.
+pub(crate) fn tick(now: Timestamp) -> Vec<Shift> {
+    let shifts = with(|bank| {
+        bank.tick(now);
+        bank.shifts(millis(now))
+    });
+    shifts.unwrap_or_default()
 }
 
 /// Tells those who wait, some at a time.
@@ -233,6 +235,18 @@ pub(crate) fn failed(token: u32, callers: &mut Callers, now: Timestamp) {
 }
 
 impl Bank {
+    fn shifts(&mut self, now: Millis) -> Vec<Shift> {
+        if self.service.is_none() {
+            return Vec::new();
+        }
+        self.figures.shifts(Now {
+            moved: self.rows.moved.take(),
+            waiting: self.keeper.waiting(),
+            away: u64::from(self.keeper.is_away(now)),
+            failures: self.calls_failed,
+        })
+    }
+
     /// Whether the call is on its way. `caller` is who the running callback acts for.
     fn call(&mut self, method: &str, message: &[u8], what: Call, caller: Context) -> bool {
         let (Some(plugin), Some(service)) = (self.plugin, &self.service) else {
@@ -369,7 +383,7 @@ impl Bank {
         }
         self.keeper.sent(now);
         if !self.call("Sync", &message, Call::Sync(batch.stream), caller) {
-            self.sync_failures = self.sync_failures.saturating_add(1);
+            self.calls_failed = self.calls_failed.saturating_add(1);
         }
     }
 
@@ -501,16 +515,17 @@ impl Bank {
     }
 
     fn failed(&mut self, token: u32, callers: &mut Callers, now: Timestamp) {
-        match self.calls.remove(&token) {
-            Some(Call::Lookup(hash)) => {
+        let Some(call) = self.calls.remove(&token) else {
+            return;
+        };
+        self.calls_failed = self.calls_failed.saturating_add(1);
+        match call {
+            Call::Lookup(hash) => {
                 callers.away(hash, now);
                 self.identified(hash);
             }
-            Some(Call::Sync(_) | Call::Hello) => {
-                self.keeper.cut_off();
-                self.sync_failures = self.sync_failures.saturating_add(1);
-            }
-            Some(Call::Watch) | None => {}
+            Call::Sync(_) | Call::Hello => self.keeper.cut_off(),
+            Call::Watch => {}
         }
     }
 }

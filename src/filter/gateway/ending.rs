@@ -1,8 +1,8 @@
 //! The end of a request: its record, what is counted of it, what it costs.
 
-use tollgate_core::bill::bill;
+use tollgate_core::bill::{bill, used};
 use tollgate_core::handoff::{self, Exchange};
-use tollgate_core::metrics::Sample;
+use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Ending;
 use tollgate_core::record;
 use tollgate_core::units::{NanoUsd, Timestamp};
@@ -23,7 +23,9 @@ impl Stream {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
+                self.waited = self.waited.max(shared.exchange.cover.waited);
                 let closed = self.close_forwarded(&mut shared.exchange, now);
+                learn(&shared.exchange, now);
                 shared.running = None;
                 let mut tales = shared.exchange.tales(now);
                 tales.extend(shared.exchange.unmade());
@@ -32,6 +34,8 @@ impl Stream {
             }
             None => self.close_answered(now),
         };
+        let mut samples = samples;
+        samples.extend(self.waits_sample());
         let _ = host::set_property("tollgate_record", line.as_bytes());
         if let Ok(callers) = self.settings.callers.try_borrow() {
             let config = &self.settings.config;
@@ -39,6 +43,17 @@ impl Stream {
                 .counters
                 .count(config, callers.labels(), &samples);
         }
+    }
+
+    /// How many wait for a round trip, and how many for none.
+    fn waits_sample(&self) -> Option<Sample> {
+        let by_service = self.settings.config.budget_service.is_some();
+        let series = Series {
+            kind: self.waited.name(),
+            ..Series::new(Metric::Waits)
+        };
+        let known = self.admission.known.caller.is_some();
+        (by_service && known).then_some(Sample { series, value: 1 })
     }
 
     fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
@@ -80,5 +95,22 @@ impl Stream {
             bank::settle(tollgate_core::money::holder::Hold::default(), ending);
         }
         (line, samples)
+    }
+}
+
+/// Remembers how long the answer was, for what soft budgets hold.
+fn learn(exchange: &Exchange, now: Timestamp) {
+    let cover = &exchange.cover;
+    let whole = exchange.progress.ending == handoff::Ending::Complete;
+    let answered = exchange
+        .last()
+        .filter(|_| whole && !cover.purses.is_empty() && !cover.is_hard());
+    let planned = answered.and_then(|(tried, ..)| exchange.chain.get(tried.number));
+    if let Some(planned) = planned {
+        let (usage, _) = used(exchange);
+        let key = &exchange.caller.key.name;
+        weather::with(now, |weather| {
+            weather.usual.learn(key, planned.model, usage.answer())
+        });
     }
 }

@@ -185,18 +185,6 @@ impl Keeper {
         None
     }
 
-    /// Holds what is wanted now or not at all: for an attempt, which cannot wait.
-    pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
-        match self.take(rows, wanted, now) {
-            Ok(hold) => Outcome::Held(hold),
-            Err(scope) if self.is_away(now) => Outcome::Uncovered(Uncovered::Unreachable { scope }),
-            Err(scope) => {
-                self.ask(rows, scope, now);
-                self.refuse(scope)
-            }
-        }
-    }
-
     /// A request that waited is gone.
     pub fn leave(&mut self, ticket: Ticket) {
         self.waiting.retain(|waiting| waiting.ticket != ticket);
