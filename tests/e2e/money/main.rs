@@ -7,10 +7,15 @@
     reason = "in tests a failure is what an unwrap is for, in their helpers too"
 )]
 
+mod away;
 mod books;
 mod crashes;
+mod departures;
+mod holds;
 mod never_over;
 mod promises;
+mod reprice;
+mod round_trips;
 
 use tollgate_tests::Gateway;
 
