@@ -22,6 +22,7 @@ use tollgate_core::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId,
 use tollgate_core::money::message::{Grant, SyncReply};
 use tollgate_core::money::wanted::{NoStandings, Payer, Wanted};
 use tollgate_core::record::{self, BrokenBy, Ended};
+use tollgate_core::request::{Reply, UsageEvent};
 use tollgate_core::routing::Weather;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::{NanoUsd, Timestamp};
@@ -99,7 +100,7 @@ impl Worker {
     }
 
     /// From the head of the request to its record.
-    fn whole(&mut self, body: Vec<u8>) -> String {
+    fn whole(&mut self, body: Vec<u8>) -> Vec<u8> {
         let mut exchange = self.admitted(body);
         let mut attempt = sent(&mut exchange);
         attempt.reply_head(&mut exchange, Head(REPLY_HEAD), Follows::More, Timestamp(2));
@@ -148,12 +149,13 @@ fn config(keys: usize, models: usize, dialect: &str) -> Rc<Gateway> {
         keys.join(",")
     );
     match serde_json::from_str(&json).unwrap() {
-        Plugin::Gateway(gateway) => Rc::new(gateway),
+        Plugin::Gateway(gateway) => Rc::from(gateway),
         Plugin::Attempt(_) => panic!("the wrong role"),
     }
 }
 
-fn body(bytes: usize, stream: bool) -> Vec<u8> {
+fn body(bytes: usize, reply: Reply) -> Vec<u8> {
+    let stream = reply != Reply::Whole;
     let sentence = "Tell me why a gateway should cost nothing. ";
     let prompt: String = sentence.chars().cycle().take(bytes).collect();
     format!(r#"{{"model":"model-7","stream":{stream},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#)
@@ -168,38 +170,42 @@ fn sent(exchange: &mut Exchange) -> Attempt {
     attempt
         .request_head(exchange, &place, Timestamp(1))
         .unwrap();
-    black_box(Attempt::request_body(exchange, Vec::new));
+    black_box(Attempt::request_body(exchange, |_| Vec::new()));
     attempt
 }
 
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_whole(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, Reply::Whole));
     bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = [60, 1_024, 32 * 1_024, 512 * 1_024])]
 fn request_admitted(bencher: Bencher<'_, '_>, bytes: usize) {
-    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, false));
+    let (mut worker, body) = (Worker::new(10, 10, "openai"), body(bytes, Reply::Whole));
     bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 /// Callers and models that are not asked for cost nothing.
 #[divan::bench(args = [(10, 10), (10_000, 1_000)])]
 fn request_among(bencher: Bencher<'_, '_>, (keys, models): (usize, usize)) {
-    let (mut worker, body) = (Worker::new(keys, models, "openai"), body(1_024, false));
+    let (mut worker, body) = (
+        Worker::new(keys, models, "openai"),
+        body(1_024, Reply::Whole),
+    );
     bencher.bench_local(|| worker.whole(body.clone()));
 }
 
 #[divan::bench(args = ["openai", "anthropic", "gemini", "cohere"])]
 fn request_admitted_for(bencher: Bencher<'_, '_>, dialect: &str) {
-    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, false));
+    let (mut worker, body) = (Worker::new(10, 10, dialect), body(1_024, Reply::Whole));
     bencher.bench_local(|| worker.admitted(body.clone()));
 }
 
 #[divan::bench]
 fn event_of_a_stream(bencher: Bencher<'_, '_>) {
-    let mut exchange = Worker::new(10, 10, "openai").admitted(body(60, true));
+    let mut exchange =
+        Worker::new(10, 10, "openai").admitted(body(60, Reply::Streamed(UsageEvent::Hidden)));
     let mut attempt = sent(&mut exchange);
     attempt.reply_head(
         &mut exchange,

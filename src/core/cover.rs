@@ -1,6 +1,6 @@
 //! What is held for one request: on whose behalf, and how much.
 
-use crate::config::{OnDisconnect, Purse};
+use crate::config::{OnDisconnect, Purse, Records};
 use crate::money::holder::{Hold, Part};
 use crate::money::ids::ScopeId;
 use crate::money::thresholds::Action;
@@ -56,7 +56,9 @@ impl Cover {
 
     /// Whether anybody insists on a durable record before the reply.
     pub fn is_strict(&self) -> bool {
-        self.purses.iter().any(|purse| purse.terms.strict_records)
+        self.purses
+            .iter()
+            .any(|purse| purse.terms.records == Records::Strict)
     }
 
     /// What is missing before an attempt that may cost `most` can leave, beside what those before have `spent`.
@@ -103,7 +105,7 @@ impl Cover {
                 OnDisconnect::SeenPlus(tokens) => margin = margin.max(Some(tokens)),
             }
         }
-        margin.map_or(OnDisconnect::default(), OnDisconnect::SeenPlus)
+        margin.map(OnDisconnect::SeenPlus).unwrap_or_default()
     }
 
     /// The purse of this scope.

@@ -7,7 +7,7 @@ use crate::callers::Caller;
 use crate::config::{DeploymentId, Gateway, Model, Provider, Target};
 use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
-use crate::dialect::speak::{Asked, UsageWish, Written};
+use crate::dialect::speak::{Asked, Calls, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::health::Attempted;
 use crate::money::wanted::Wanted;
@@ -354,6 +354,10 @@ impl Exchange {
             usage: match self.request.reply {
                 Reply::Streamed(UsageEvent::Asked) => UsageWish::Asked,
                 Reply::Whole | Reply::Streamed(UsageEvent::Hidden) => UsageWish::Unsaid,
+            },
+            calls: match self.way() {
+                Some(Way::Translated(written)) => written.calls,
+                Some(Way::Passes) | None => Calls::Any,
             },
         }
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
+use crate::multipart;
 use crate::refusal::Refusal;
 use crate::tokens::is_bearable;
 use crate::units::Tokens;
@@ -66,13 +67,13 @@ impl Caps {
 /// What a cap is called, by one or another.
 const CAPS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
-/// A cap that the caller did not write, or not as the provider calls it, and that must bind there.
+/// How a cap binds at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
     /// What the provider's dialect calls it.
     pub field: &'static str,
-    /// The cap.
-    pub tokens: Tokens,
+    /// The cap, where the caller wrote none and it must bind.
+    pub tokens: Option<Tokens>,
 }
 
 /// How the answer is to come.
@@ -114,10 +115,14 @@ pub struct Splice {
 enum Text {
     /// The target's name of the model, as JSON.
     Model,
+    /// The same as it is, in a form.
+    BareModel,
     /// This.
     Literal(String),
     /// A field for the cap, of this name: where another name must bind, `null`.
     Cap(&'static str),
+    /// OpenAI's newer name for the cap. Others do not know it, and would answer without one.
+    CapName,
     /// Nothing: this is for us alone.
     Gone,
 }
@@ -149,7 +154,7 @@ struct Fields<'a> {
 }
 
 /// More answers than this to one request nobody gives.
-const CHOICES_MAX: u64 = 1_024;
+pub const CHOICES_MAX: u64 = 1_024;
 
 impl Fields<'_> {
     /// The largest cap counts, since nobody knows which of them a provider obeys.
@@ -253,6 +258,10 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
             edits.push((place(text, raw.get())?, Text::Cap(name)));
         }
     }
+    if let (Some(raw), None) = (fields.max_completion_tokens, fields.max_tokens) {
+        let name = name_of(text, place(text, raw.get())?.start)?;
+        edits.push((name, Text::CapName));
+    }
     if let Some(raw) = fields.models {
         edits.push((whole_field(text, place(text, raw.get())?)?, Text::Gone));
     }
@@ -326,10 +335,7 @@ fn place(whole: &str, part: &str) -> Result<Range<usize>, Refusal> {
 
 /// The place of a field with its name and one comma, from that of its value.
 fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal> {
-    let before = text.get(..value.start).ok_or_else(internal)?.trim_end();
-    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
-    let name = name.strip_suffix('"').ok_or_else(internal)?;
-    let start = name.rfind('"').ok_or_else(internal)?;
+    let start = name_of(text, value.start)?.start;
     let after = text.get(value.end..).ok_or_else(internal)?.trim_start();
     if let Some(rest) = after.strip_prefix(',') {
         return Ok(start..text.len().saturating_sub(rest.len()));
@@ -339,36 +345,90 @@ fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal>
     Ok(comma..value.end)
 }
 
+/// The place of the name in front of a value, with its marks.
+fn name_of(text: &str, value: usize) -> Result<Range<usize>, Refusal> {
+    let before = text.get(..value).ok_or_else(internal)?.trim_end();
+    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
+    let bare = name.strip_suffix('"').ok_or_else(internal)?;
+    let start = bare.rfind('"').ok_or_else(internal)?;
+    Ok(start..name.len())
+}
+
 fn internal() -> Refusal {
     Refusal::internal("a field of the request could not be placed")
 }
 
+impl Request {
+    /// A form asks for a model as well.
+    pub fn of_form(form: &multipart::Form, streams: Streams) -> Self {
+        Self {
+            model: form.model.clone(),
+            reply: if form.stream && streams == Streams::OnRequest {
+                Reply::Streamed(UsageEvent::Asked)
+            } else {
+                Reply::Whole
+            },
+            wishes: Wishes {
+                cap: None,
+                choices: form.count,
+                caps: Caps::default(),
+            },
+            splice: Splice {
+                edits: vec![(form.place.clone(), Text::BareModel)],
+                begin: 0,
+            },
+        }
+    }
+}
+
 impl Splice {
+    /// Behind this byte nothing changes.
+    pub fn end(&self) -> usize {
+        let ends = self.edits.iter().map(|(range, _)| range.end);
+        ends.fold(self.begin, usize::max)
+    }
+
     /// What is written where, for one provider.
     fn edits_for<'a>(
         &'a self,
-        model: &'a str,
+        (quoted, model): (&'a str, &'a str),
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
-        let own = |cap: &Cap| Text::Cap(cap.field);
-        let has_field = |cap: &Cap| self.edits.iter().any(|(_, text)| *text == own(cap));
         let field = cap
-            .filter(|cap| !has_field(cap))
-            .map(|Cap { field, tokens }| {
-                let field = format!("\"{field}\":{},", tokens.0);
-                (self.begin..self.begin, Cow::Owned(field))
+            .filter(|cap| {
+                let mut edits = self.edits.iter();
+                !edits.any(|(_, text)| *text == Text::Cap(cap.field))
+            })
+            .and_then(|Cap { field, tokens }| {
+                let field = format!("\"{field}\":{},", tokens?.0);
+                Some((self.begin..self.begin, Cow::Owned(field)))
             });
         let edits = self.edits.iter().filter_map(move |(range, text)| {
             let written = match text {
-                Text::Model => Cow::Borrowed(model),
+                Text::Model => Cow::Borrowed(quoted),
+                Text::BareModel => Cow::Borrowed(model),
                 // A provider that sends the figures unasked may refuse the question.
                 Text::Literal(literal) if usage == StreamUsage::Asked => {
                     Cow::Borrowed(literal.as_str())
                 }
                 Text::Literal(_) => return None,
-                Text::Cap(name) if *name == cap?.field => Cow::Owned(cap?.tokens.0.to_string()),
-                Text::Cap(_) => Cow::Borrowed("null"),
+                Text::Cap(name) => {
+                    let Cap { field, tokens } = cap?;
+                    let tokens = tokens?;
+                    if *name == field {
+                        Cow::Owned(tokens.0.to_string())
+                    } else {
+                        Cow::Borrowed("null")
+                    }
+                }
+                Text::CapName => match cap? {
+                    Cap {
+                        field: "max_tokens",
+                        tokens: None,
+                    } => Cow::Borrowed("\"max_tokens\""),
+                    Cap { .. } => return None,
+                },
                 Text::Gone => Cow::Borrowed(""),
             };
             Some((range.clone(), written))
@@ -384,8 +444,8 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> usize {
-        let model = json_string(model);
-        self.edits_for(&model, usage, cap)
+        let quoted = json_string(model);
+        self.edits_for((&quoted, model), usage, cap)
             .fold(body_bytes, |length, (range, written)| {
                 length
                     .saturating_sub(range.len())
@@ -401,16 +461,16 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> Option<Vec<u8>> {
-        let model = json_string(model);
+        let quoted = json_string(model);
         let same = self
-            .edits_for(&model, usage, cap)
+            .edits_for((&quoted, model), usage, cap)
             .all(|(range, written)| body.get(range) == Some(written.as_bytes()));
         if same {
             return None;
         }
         let mut edited = Vec::with_capacity(body.len().saturating_add(96));
         let mut from = 0;
-        for (range, written) in self.edits_for(&model, usage, cap) {
+        for (range, written) in self.edits_for((&quoted, model), usage, cap) {
             edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
             edited.extend_from_slice(written.as_bytes());
             from = range.end;
@@ -667,7 +727,7 @@ mod tests {
     fn a_cap_is_put_in_where_the_caller_wrote_none() {
         let cap = Cap {
             field: "max_completion_tokens",
-            tokens: Tokens(100),
+            tokens: Some(Tokens(100)),
         };
         for (body, want, wishes) in [
             (
@@ -738,6 +798,47 @@ mod tests {
         ] {
             let body = format!(r#"{{"model":"small","n":2,"prompt":{prompt}}}"#);
             assert_eq!(parsed(&body).unwrap().wishes.choices, want, "{prompt}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_know_the_newer_name_of_the_cap_gets_the_older() {
+        for (body, field, want) in [
+            (
+                r#"{"model":"a", "max_completion_tokens" : 5}"#,
+                "max_tokens",
+                r#"{"model":"x", "max_tokens" : 5}"#,
+            ),
+            (
+                r#"{"max_completion_tokens":5,"models":["b"],"model":"a"}"#,
+                "max_tokens",
+                r#"{"max_tokens":5,"model":"x"}"#,
+            ),
+            (
+                r#"{"model":"a","max_completion_tokens":5}"#,
+                "max_completion_tokens",
+                r#"{"model":"x","max_completion_tokens":5}"#,
+            ),
+            (
+                r#"{"model":"a","max_tokens":4,"max_completion_tokens":5}"#,
+                "max_tokens",
+                r#"{"model":"x","max_tokens":4,"max_completion_tokens":5}"#,
+            ),
+            (
+                r#"{"model":"a","max_tokens":4}"#,
+                "max_completion_tokens",
+                r#"{"model":"x","max_tokens":4}"#,
+            ),
+        ] {
+            let splice = parsed(body).unwrap().splice;
+            let cap = Some(Cap {
+                field,
+                tokens: None,
+            });
+            let written = splice.write(body.as_bytes(), "x", StreamUsage::Asked, cap);
+            assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
+            let length = splice.length(body.len(), "x", StreamUsage::Asked, cap);
+            assert_eq!(length, want.len(), "{body}");
         }
     }
 

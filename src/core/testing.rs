@@ -61,6 +61,7 @@ pub(crate) fn config() -> Gateway {
         policies: Vec::new(),
         budget_service: None,
         telemetry: Telemetry::default(),
+        looks: crate::config::looks::Once::default(),
     }
 }
 

@@ -217,8 +217,12 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
 
 /// Writes the body for the provider of this attempt in place of the caller's.
 fn write_body(exchange: &Exchange, size: usize) -> Result<(), Refusal> {
-    let body = Attempt::request_body(exchange, || Bytes::Request.read(size));
-    body.map_or(Ok(()), |body| Bytes::Request.write(&body))
+    let front = |bytes: usize| Bytes::Request.read(bytes.min(size));
+    let rewrite = Attempt::request_body(exchange, front);
+    rewrite
+        .map_or(Ok(()), |rewrite| {
+            Bytes::Request.write_front(rewrite.front, &rewrite.bytes)
+        })
         .map_err(|host::Failed| Refusal::internal("Envoy did not take the body of an attempt"))
 }
 

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use tollgate_core::attempt::Follows;
 
 use crate::Plugin;
+use crate::abi;
 use crate::bank::{self, News};
 use crate::host::{self, call};
 
@@ -30,8 +31,8 @@ pub(crate) enum Action {
 impl Action {
     fn number(self) -> u32 {
         match self {
-            Self::Continue => 0,
-            Self::Pause => 1,
+            Self::Continue => abi::CONTINUE,
+            Self::Pause => abi::PAUSE,
         }
     }
 }
@@ -123,9 +124,8 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
-    std::panic::set_hook(Box::new(|panic| {
-        host::log(host::Level::Critical, &panic.to_string());
-    }));
+    host::log_to_envoy();
+    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
 }
 
 /// Room for what the host is about to give us; [`host`] takes it over as a `Vec` of just this capacity.

@@ -10,10 +10,11 @@ use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::cover::Waited;
 use tollgate_core::dialect;
-use tollgate_core::endpoint::client_of;
+use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
+use tollgate_core::limits::{self, Draw, Status, Taken, Used, tell};
 use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
@@ -30,6 +31,7 @@ use crate::counters::{Counters, Shift};
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+use crate::room;
 use crate::weather::{self, Turn};
 
 mod ending;
@@ -118,6 +120,8 @@ enum Waits {
     Outside,
     /// To know whose key it is; the body may be whole already, of this size.
     Identity { whole: Option<usize> },
+    /// For room among its limits.
+    Room,
     /// For money.
     Money,
 }
@@ -170,6 +174,10 @@ pub(crate) struct Stream {
     /// What it had to wait for.
     waited: Waited,
     opening: Opening,
+    /// What it has of its limits.
+    taken: Taken,
+    /// How these stand.
+    standing: Vec<Status>,
     head: RawHead,
     meeting: Option<(String, Handle)>,
     /// What the caller gets; 0 until then.
@@ -190,6 +198,8 @@ impl Stream {
             waits: Waits::default(),
             waited: Waited::default(),
             opening: Opening::default(),
+            taken: Taken::default(),
+            standing: Vec::new(),
             head: RawHead::default(),
             meeting: None,
             status: 0,
@@ -227,11 +237,30 @@ impl Stream {
         }
     }
 
+    /// The body that is in Envoy. A form is read in pieces: what is in its files need not be here, and the memory of a
+    /// VM never shrinks.
+    fn body_in_envoy(&mut self, size: usize) -> Option<Step> {
+        const PIECE_BYTES: usize = 65_536;
+        if self.admission.form() == Form::Json {
+            return self.whole_body(Bytes::Request.read(size));
+        }
+        for start in (0..size).step_by(PIECE_BYTES) {
+            let length = size.saturating_sub(start).min(PIECE_BYTES);
+            let piece = Bytes::Request.read_at(start, length);
+            match self.admission.on(Input::Piece(&piece)) {
+                Some(Step::AwaitBody) => {}
+                decided => return decided,
+            }
+        }
+        self.whole_body(Vec::new())
+    }
+
     fn perform(&mut self, step: Option<Step>) -> Action {
         match step {
             None => Action::Continue,
             Some(Step::AwaitBody) => Action::Pause,
             Some(Step::Identify(hash)) => self.identify(hash),
+            Some(Step::Limit(draws)) => self.limit(draws),
             Some(Step::Hold(wanted)) => self.hold(wanted),
             Some(Step::Answer(answer)) => self.answer(&answer),
             Some(Step::Forward(exchange)) => self.forward(*exchange),
@@ -255,9 +284,16 @@ impl Stream {
                 .iter()
                 .map(|(name, value)| (*name, value.as_str())),
         );
+        let limits = self.limit_headers();
+        headers.extend(limits.iter().map(|(name, value)| (*name, value.as_str())));
         let trace = self.trace();
         if self.settings.config.telemetry.response_headers && !trace.is_empty() {
             headers.push(("x-tollgate-trace-id", &trace));
+        }
+        if let Some(name) = self.admission.id_header()
+            && !trace.is_empty()
+        {
+            headers.push((name, &trace));
         }
         // Without an answer the request must not go on either: it stays held until Envoy's timeout.
         let _ = host::answer(answer.status, &headers, &answer.body);
@@ -275,6 +311,50 @@ impl Stream {
             bank::identify(hash, Context(self.context), &mut callers, host::now());
         }
         Action::Pause
+    }
+
+    fn limit(&mut self, draws: Vec<Draw>) -> Action {
+        let caller = self.admission.known.caller.as_ref();
+        let key = caller.map_or("", |caller| caller.key.name.as_str());
+        match room::take(draws, key, Context(self.context), host::now()) {
+            Some(outcome) => self.roomed(outcome),
+            None => {
+                self.waits = Waits::Room;
+                Action::Pause
+            }
+        }
+    }
+
+    fn roomed(&mut self, outcome: limits::Outcome) -> Action {
+        let short = match outcome {
+            limits::Outcome::Taken(mut taken) => {
+                self.standing = std::mem::take(&mut taken.standing);
+                self.taken = taken;
+                None
+            }
+            limits::Outcome::Short(mut short) => {
+                self.standing = std::mem::take(&mut short.standing);
+                Some(short)
+            }
+        };
+        let admission = &mut self.admission;
+        let step = weather::with(host::now(), |weather| {
+            let standings = &bank::Heard;
+            admission.on(Input::Room {
+                short,
+                standings,
+                weather,
+            })
+        });
+        self.perform(step.flatten())
+    }
+
+    /// What the caller is to hear of its limits.
+    fn limit_headers(&self) -> Vec<(&'static str, String)> {
+        if self.standing.is_empty() || !self.settings.config.telemetry.response_headers {
+            return Vec::new();
+        }
+        tell::headers(self.admission.client().name(), &self.standing, host::now())
     }
 
     fn hold(&mut self, wanted: Wanted) -> Action {
@@ -386,6 +466,13 @@ impl Stream {
 
     /// What a caller may want to know of who answered.
     fn tell(&self, exchange: &Exchange) {
+        // What a provider of this dialect says of its own request stays.
+        if let Some(name) = exchange.endpoint.client.id_header()
+            && !exchange.trace.is_empty()
+            && Headers::Reply.get(name).is_none()
+        {
+            let _ = Headers::Reply.set(name.as_bytes(), exchange.trace.as_bytes());
+        }
         if !self.settings.config.telemetry.response_headers {
             return;
         }
@@ -395,6 +482,9 @@ impl Stream {
         if let Some((_, target, provider)) = exchange.last() {
             set("x-tollgate-provider", &provider.name);
             set("x-tollgate-model", &target.model);
+        }
+        for (name, value) in self.limit_headers() {
+            set(name, &value);
         }
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
@@ -466,10 +556,10 @@ impl callbacks::Stream for Stream {
                 }
                 return Action::Pause;
             }
-            Waits::Money => return Action::Pause,
+            Waits::Room | Waits::Money => return Action::Pause,
         }
         let step = match follows {
-            Follows::Nothing => self.whole_body(Bytes::Request.read(size)),
+            Follows::Nothing => self.body_in_envoy(size),
             Follows::More => {
                 let bytes = u64::try_from(size).unwrap_or(u64::MAX);
                 self.admission.on(Input::BodyGrows { bytes })
@@ -491,9 +581,7 @@ impl callbacks::Stream for Stream {
                 };
                 let step = match (self.say_head(), whole) {
                     (Some(Step::AwaitBody), Some(0)) => self.whole_body(Vec::new()),
-                    (Some(Step::AwaitBody), Some(size)) => {
-                        self.whole_body(Bytes::Request.read(size))
-                    }
+                    (Some(Step::AwaitBody), Some(size)) => self.body_in_envoy(size),
                     (step, _) => step,
                 };
                 let action = self.perform(step);
@@ -505,6 +593,10 @@ impl callbacks::Stream for Stream {
             News::Money(outcome) => {
                 self.waits = Waits::Outside;
                 self.covered(outcome)
+            }
+            News::Room(outcome) => {
+                self.waits = Waits::Outside;
+                self.roomed(outcome)
             }
             News::Opened(durable) => return self.opened(durable),
         };
@@ -567,10 +659,14 @@ impl callbacks::Stream for Stream {
 }
 
 impl Drop for Stream {
-    /// The end of a request closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting and its limits; a request that never got so far closes them here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
+        }
+        if self.taken != Taken::default() {
+            let taken = std::mem::take(&mut self.taken);
+            room::settle(taken, Used::Nothing, host::now());
         }
     }
 }

@@ -10,14 +10,14 @@
 
 use std::ptr;
 
+use crate::abi;
+
 pub(crate) mod call;
 pub(crate) mod shared;
 
 use tollgate_core::head::Head;
 use tollgate_core::metrics::Kind;
 use tollgate_core::units::Timestamp;
-
-const OK: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -98,7 +98,11 @@ pub(crate) struct Failed;
 type Result<T> = std::result::Result<T, Failed>;
 
 fn done(status: u32) -> Result<()> {
-    if status == OK { Ok(()) } else { Err(Failed) }
+    if status == abi::OK {
+        Ok(())
+    } else {
+        Err(Failed)
+    }
 }
 
 /// Takes over what the host put into our memory.
@@ -122,8 +126,8 @@ pub(crate) enum Headers {
 impl Headers {
     fn id(self) -> u32 {
         match self {
-            Self::Request => 0,
-            Self::Reply => 2,
+            Self::Request => abi::REQUEST_HEADERS,
+            Self::Reply => abi::REPLY_HEADERS,
         }
     }
 
@@ -218,56 +222,79 @@ pub(crate) enum Bytes {
 impl Bytes {
     fn id(self) -> u32 {
         match self {
-            Self::Request => 0,
-            Self::Reply => 1,
+            Self::Request => abi::REQUEST_BODY,
+            Self::Reply => abi::REPLY_BODY,
         }
     }
 
     /// What there is of it in this callback.
     pub(crate) fn read(self, size: usize) -> Vec<u8> {
+        self.read_at(0, size)
+    }
+
+    /// A piece of it.
+    pub(crate) fn read_at(self, start: usize, size: usize) -> Vec<u8> {
         if size == 0 {
             return Vec::new();
         }
-        read_buffer(self.id(), size)
+        read_buffer(self.id(), start, size)
     }
 
     /// Replaces all of it.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
+        self.write_front(usize::MAX, bytes)
+    }
+
+    /// Replaces so many of its first bytes.
+    pub(crate) fn write_front(self, front: usize, bytes: &[u8]) -> Result<()> {
         // SAFETY: the bytes are valid for reading.
-        done(unsafe {
-            proxy_set_buffer_bytes(self.id(), 0, usize::MAX, bytes.as_ptr(), bytes.len())
-        })
+        done(unsafe { proxy_set_buffer_bytes(self.id(), 0, front, bytes.as_ptr(), bytes.len()) })
     }
 }
 
-fn read_buffer(buffer: u32, max: usize) -> Vec<u8> {
+fn read_buffer(buffer: u32, start: usize, max: usize) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     // SAFETY: both pointers are valid for writing.
-    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, max, &raw mut data, &raw mut size) };
+    let status =
+        unsafe { proxy_get_buffer_bytes(buffer, start, max, &raw mut data, &raw mut size) };
     taken(status, data, size).unwrap_or_default()
 }
 
 /// What Envoy's configuration says to this plugin.
 pub(crate) fn configuration() -> Vec<u8> {
-    const PLUGIN_CONFIGURATION: u32 = 7;
-    read_buffer(PLUGIN_CONFIGURATION, usize::MAX)
+    read_buffer(abi::PLUGIN_CONFIGURATION, 0, usize::MAX)
 }
 
-/// How much a message matters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Level {
-    Error,
-    Critical,
+/// Envoy's own log, for operators.
+struct EnvoyLog;
+
+impl log::Log for EnvoyLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let level = match record.level() {
+            log::Level::Trace => abi::TRACE,
+            log::Level::Debug => abi::DEBUG,
+            log::Level::Info => abi::INFO,
+            log::Level::Warn => abi::WARN,
+            log::Level::Error => abi::ERROR,
+        };
+        let message = format!("tollgate: {}", record.args());
+        // SAFETY: the message is valid for reading.
+        let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+    }
+
+    fn flush(&self) {}
 }
 
-/// Writes to Envoy's own log, for operators.
-pub(crate) fn log(level: Level, message: &str) {
-    let level = match level {
-        Level::Error => 4,
-        Level::Critical => 5,
-    };
-    // SAFETY: the message is valid for reading.
-    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+/// What is logged from now on stands in Envoy's log.
+pub(crate) fn log_to_envoy() {
+    // A second time there is nothing left to do.
+    if log::set_logger(&EnvoyLog).is_ok() {
+        log::set_max_level(log::LevelFilter::Info);
+    }
 }
 
 /// A property of the request or of Envoy. Path elements are separated by zero bytes.
@@ -350,11 +377,10 @@ pub(crate) fn tick_every(millis: u32) {
 /// Breaks off the reply to this request: what the caller has got so far is all there is. Not for the request
 /// that is being worked on.
 pub(crate) fn break_off(context: u32) {
-    const REPLY: u32 = 1;
     // SAFETY: there are no pointers.
     let _ = unsafe {
         proxy_set_effective_context(context);
-        proxy_close_stream(REPLY)
+        proxy_close_stream(abi::REPLY)
     };
 }
 
@@ -369,9 +395,9 @@ pub(crate) fn now() -> Timestamp {
 /// Envoy's id for a series; the same name gives the same id.
 pub(crate) fn define(kind: Kind, name: &str) -> Result<u32> {
     let kind = match kind {
-        Kind::Counter => 0,
-        Kind::Gauge => 1,
-        Kind::Histogram => 2,
+        Kind::Counter => abi::COUNTER,
+        Kind::Gauge => abi::GAUGE,
+        Kind::Histogram => abi::HISTOGRAM,
     };
     let mut id = 0;
     // SAFETY: the name is valid for reading, the id for writing.

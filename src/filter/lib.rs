@@ -9,6 +9,7 @@ use tollgate_core::config;
 use crate::callbacks::Stream;
 use crate::host::call::Context;
 
+mod abi;
 mod attempt;
 mod bank;
 mod callbacks;
@@ -18,6 +19,7 @@ mod gateway;
 mod host;
 mod line;
 mod meeting;
+mod room;
 mod rows;
 mod weather;
 
@@ -39,7 +41,7 @@ impl Plugin {
         match serde_json::from_slice::<config::Plugin>(bytes) {
             Ok(config::Plugin::Gateway(config)) => {
                 bank::configure(context, config.budget_service.clone());
-                *self = Self::Gateway(Rc::new(gateway::Settings::new(config)));
+                *self = Self::Gateway(Rc::new(gateway::Settings::new(*config)));
                 host::tick_every(TICK_MS);
                 true
             }
@@ -48,10 +50,9 @@ impl Plugin {
                 true
             }
             Err(problem) => {
-                let message = format!(
-                    "tollgate: the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
+                log::error!(
+                    "the plugin configuration cannot be read ({problem}); write it with `tollgate render`"
                 );
-                host::log(host::Level::Error, &message);
                 false
             }
         }

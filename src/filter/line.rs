@@ -5,7 +5,7 @@
 //! was last alive (`tollgate.T.N`). A line whose VM was lost is silent, and another worker adopts what it left.
 
 use tollgate_core::money::holder::{Bookmark, Outbox};
-use tollgate_core::money::ids::{Incarnation, Millis, RecordNumber, Seq, StreamId};
+use tollgate_core::money::ids::{Incarnation, LeaseId, Millis, RecordNumber, Seq, StreamId};
 use tollgate_core::money::message::{SyncRequest, Usage};
 use tollgate_wire::{decode_batch, encode_batch};
 
@@ -38,11 +38,20 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// Here it is.
-    Line(Line, Outbox),
+    Line(Box<(Line, Outbox, LeaseId)>),
     /// Nobody knows who this process is: the service must be asked, by this worker.
     SayHello,
     /// Another worker asks.
     Wait,
+}
+
+/// What a lost VM left.
+#[derive(Debug)]
+pub(crate) enum Orphan {
+    /// A line that goes on.
+    Speaks(Outbox),
+    /// Reports of a line that the budget service does not know any more.
+    OfAForgottenLife(Outbox),
 }
 
 /// Who this process is.
@@ -51,20 +60,32 @@ struct Process {
     incarnation: u64,
     lines: u64,
     asked_at: u64,
+    /// The first lease it was given under this name.
+    leases_from: u64,
+    /// The first line that speaks under this name.
+    lines_from: u64,
 }
 
 impl Process {
     fn read(bytes: &[u8]) -> Self {
-        let [incarnation, lines, asked_at] = words(bytes);
+        let [incarnation, lines, asked_at, leases_from, lines_from] = words(bytes);
         Self {
             incarnation,
             lines,
             asked_at,
+            leases_from,
+            lines_from,
         }
     }
 
     fn bytes(self) -> Vec<u8> {
-        bytes([self.incarnation, self.lines, self.asked_at])
+        bytes([
+            self.incarnation,
+            self.lines,
+            self.asked_at,
+            self.leases_from,
+            self.lines_from,
+        ])
     }
 }
 
@@ -115,14 +136,15 @@ impl Line {
                     batched: 0,
                 };
                 line.live(now);
-                Begun::Line(line, Outbox::new(incarnation, stream))
+                let outbox = Outbox::new(incarnation, stream);
+                Begun::Line(Box::new((line, outbox, LeaseId(process.leases_from))))
             }
             Ok(None) | Err(_) => Begun::Wait,
         }
     }
 
     /// The service said who this process is. The first answer counts.
-    pub(crate) fn introduce(incarnation: u64) {
+    pub(crate) fn introduce(incarnation: u64, leases_from: u64) {
         let _ = shared::change(PROCESS, |value| {
             let process = Process::read(value);
             if process.incarnation > 0 {
@@ -130,9 +152,28 @@ impl Line {
             }
             let named = Process {
                 incarnation,
+                leases_from,
+                lines_from: process.lines,
                 ..process
             };
             (Some(named.bytes()), ())
+        });
+    }
+
+    /// The service has forgotten who this process is: it needs another name. Only whoever finds out first takes it away.
+    pub(crate) fn forget_process(self) {
+        finish(self.stream);
+        let _ = shared::change(PROCESS, |value| {
+            let process = Process::read(value);
+            if process.incarnation != self.incarnation.0 {
+                return (None, ());
+            }
+            let nameless = Process {
+                incarnation: 0,
+                asked_at: 0,
+                ..process
+            };
+            (Some(nameless.bytes()), ())
         });
     }
 
@@ -179,20 +220,38 @@ impl Line {
         let _ = shared::write(&batch_key(self.stream), &value);
     }
 
+    /// Whose line it is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// It is alive.
     pub(crate) fn live(&self, now: Millis) {
         let _ = shared::write(&life_key(self.stream), &bytes([now.0]));
     }
 
     /// Lines whose VM was lost: what they left goes on from here.
-    pub(crate) fn adopt_orphans(&self, now: Millis) -> Vec<Outbox> {
-        let process = shared::read(PROCESS).ok().flatten();
-        let lines = process.map_or(0, |read| Process::read(&read.value).lines);
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX).min(LINES_MAX);
-        (0..lines)
+    pub(crate) fn adopt_orphans(&self, now: Millis) -> Vec<Orphan> {
+        let read = shared::read(PROCESS).ok().flatten();
+        let process = read.map_or_else(Process::default, |read| Process::read(&read.value));
+        if process.incarnation != self.incarnation.0 {
+            return Vec::new();
+        }
+        let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let first = StreamId(number(process.lines_from));
+        let last = number(process.lines);
+        (last.saturating_sub(LINES_MAX)..last)
             .map(StreamId)
             .filter(|stream| *stream != self.stream && claim(*stream, now))
-            .map(|stream| adopt(self.incarnation, stream))
+            .map(|stream| {
+                let left = adopt(self.incarnation, stream);
+                if stream < first {
+                    finish(stream);
+                    Orphan::OfAForgottenLife(left)
+                } else {
+                    Orphan::Speaks(left)
+                }
+            })
             .collect()
     }
 }
@@ -222,19 +281,22 @@ fn claim(stream: StreamId, now: Millis) -> bool {
 
 fn adopt(incarnation: Incarnation, stream: StreamId) -> Outbox {
     let kept = shared::read(&batch_key(stream)).ok().flatten();
-    let (bookmark, batch) = kept.map_or((Bookmark::default(), None), |read| {
-        let [answered, last_record, last_open] = words(&read.value);
-        let bookmark = Bookmark {
-            answered: Seq(answered),
-            last_record: RecordNumber(last_record),
-            last_open,
-        };
-        let message = read.value.get(24..).unwrap_or_default();
-        (
-            bookmark,
-            decode_batch(message).ok().filter(|_| !message.is_empty()),
-        )
-    });
+    let (bookmark, batch) = kept.map_or_else(
+        || (Bookmark::default(), None),
+        |read| {
+            let [answered, last_record, last_open] = words(&read.value);
+            let bookmark = Bookmark {
+                answered: Seq(answered),
+                last_record: RecordNumber(last_record),
+                last_open,
+            };
+            let message = read.value.get(24..).unwrap_or_default();
+            (
+                bookmark,
+                decode_batch(message).ok().filter(|_| !message.is_empty()),
+            )
+        },
+    );
     let first = bookmark.last_record.0;
     let mut outbox = Outbox::resume(incarnation, stream, bookmark, batch);
     for number in first..first.saturating_add(KEPT) {

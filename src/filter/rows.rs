@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tollgate_core::metrics::Metric;
 use tollgate_core::money::holder::{LeaseRow, Place, Rows, place, ways};
-use tollgate_core::money::ids::ScopeId;
+use tollgate_core::money::ids::{LeaseId, ScopeId};
 
 use crate::host::shared;
 
@@ -18,6 +18,8 @@ pub(crate) struct Slots {
     places: BTreeMap<ScopeId, u32>,
     /// Rows that found no slot.
     own: BTreeMap<ScopeId, LeaseRow>,
+    /// What rows say of leases before this one is of a life that the budget service forgot.
+    pub(crate) leases_from: LeaseId,
     /// What this worker's changes did to the sums of all rows.
     pub(crate) moved: Moved,
 }
@@ -76,19 +78,20 @@ impl Rows for Slots {
         mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
     ) -> (Option<u32>, Said) {
         if let Some(row) = self.own.get_mut(&scope) {
-            let (changed, said) = change(*row);
+            let before = row.since(self.leases_from);
+            let (changed, said) = change(before);
             self.moved.note(row, &changed);
             *row = changed;
             return (None, said);
         }
         if let Some(slot) = self.places.get(&scope).copied() {
-            if let Some(changed) = change_here(slot, scope, &mut change) {
+            if let Some(changed) = change_here(slot, scope, self.leases_from, &mut change) {
                 return (Some(slot), self.noted(changed));
             }
             self.places.remove(&scope);
         }
         if let Some(slot) = find(scope)
-            && let Some(changed) = change_here(slot, scope, &mut change)
+            && let Some(changed) = change_here(slot, scope, self.leases_from, &mut change)
         {
             self.places.insert(scope, slot);
             return (Some(slot), self.noted(changed));
@@ -138,18 +141,19 @@ fn find(scope: ScopeId) -> Option<u32> {
 fn change_here<Said>(
     slot: u32,
     scope: ScopeId,
+    leases_from: LeaseId,
     change: &mut impl FnMut(LeaseRow) -> (LeaseRow, Said),
 ) -> Option<Changed<Said>> {
     let swapped = shared::change(&key(slot), |bytes| {
-        let row = match LeaseRow::from_bytes(bytes) {
+        let before = match LeaseRow::from_bytes(bytes) {
             Ok(row) if row.scope == scope => row,
             Ok(row) if !row.is_closed() => return (None, None),
             // Closed, or new.
             Ok(_) | Err(_) => LeaseRow::new(scope),
         };
-        let (after, said) = change(row);
+        let (after, said) = change(before.since(leases_from));
         let changed = Changed {
-            before: row,
+            before,
             after,
             said,
         };

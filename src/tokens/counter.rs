@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::cache::{Cache, Key};
-use crate::merges::{CL100K, Merges, O200K, Scratch};
+use crate::merges::{Merges, Scratch};
 use crate::split;
+use crate::table::{CL100K, O200K};
 use crate::tally::EXACT_BYTES_MAX;
 use crate::text::Text;
 
@@ -17,10 +18,11 @@ pub enum Encoding {
     Cl100k,
 }
 
-/// What counting keeps from one text to the next: 160 kB, made once and kept for a worker's life.
+/// What counting keeps from one text to the next: 1.1 MB, made once and kept for a worker's life.
 pub struct Counter {
-    cache: Cache,
-    scratch: Scratch,
+    o200k: Merges,
+    cl100k: Merges,
+    pieces: Pieces,
     /// Where escapes are undone. Pieces go across them, so they cannot be counted one by one.
     unescaped: String,
 }
@@ -36,12 +38,16 @@ impl Counter {
     /// A counter that has seen nothing yet; it needs no warming to be right.
     #[expect(
         clippy::new_without_default,
-        reason = "a default that allocates 160 kB surprises"
+        reason = "a default that allocates 1.1 MB surprises"
     )]
     pub fn new() -> Self {
         Self {
-            cache: Cache::new(),
-            scratch: Scratch::new(),
+            o200k: Merges::new(&O200K),
+            cl100k: Merges::new(&CL100K),
+            pieces: Pieces {
+                cache: Cache::new(),
+                scratch: Scratch::new(),
+            },
             unescaped: String::new(),
         }
     }
@@ -51,8 +57,12 @@ impl Counter {
     pub fn count(&mut self, encoding: Encoding, text: &str) -> u64 {
         // Two calls, so that each pattern is compiled into a loop of its own.
         match encoding {
-            Encoding::O200k => self.pieces(1, &O200K, text, split::after_o200k_piece),
-            Encoding::Cl100k => self.pieces(2, &CL100K, text, split::after_cl100k_piece),
+            Encoding::O200k => self
+                .pieces
+                .count(1, &self.o200k, text, split::after_o200k_piece),
+            Encoding::Cl100k => self
+                .pieces
+                .count(2, &self.cl100k, text, split::after_cl100k_piece),
         }
     }
 
@@ -74,8 +84,23 @@ impl Counter {
         tokens
     }
 
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.pieces.cache.heap_bytes()
+            + self.pieces.scratch.heap_bytes()
+            + self.unescaped.capacity()
+    }
+}
+
+/// Pieces that were seen before, and room for long ones.
+struct Pieces {
+    cache: Cache,
+    scratch: Scratch,
+}
+
+impl Pieces {
     #[inline(always)]
-    fn pieces(
+    fn count(
         &mut self,
         encoding: u8,
         merges: &Merges,
@@ -105,10 +130,5 @@ impl Counter {
             Some(key) => self.cache.count_or(key, || merges.count_short(piece)),
             None => merges.count(piece, &mut self.scratch),
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.cache.heap_bytes() + self.scratch.heap_bytes() + self.unescaped.capacity()
     }
 }

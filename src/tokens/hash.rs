@@ -1,8 +1,8 @@
 //! Where a pair of tokens lies in its table. The build script and the library both include this
 //! file, so what one writes the other finds.
 
-/// Bytes of a slot: 18 bits each for left, right and merged token.
-pub(crate) const SLOT_BYTES: usize = 7;
+/// Bytes of a pair: 18 bits each for the left and the right token.
+pub(crate) const PAIR_BYTES: usize = 5;
 /// Bits of a token; the larger vocabulary has 199,998 of them.
 pub(crate) const TOKEN_BITS: u32 = 18;
 

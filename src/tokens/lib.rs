@@ -18,6 +18,7 @@ mod hash;
 mod hostile;
 mod merges;
 mod split;
+mod table;
 mod tally;
 mod text;
 mod work;

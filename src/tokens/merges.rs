@@ -4,9 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::{hash, work};
-
-include!(concat!(env!("OUT_DIR"), "/merges.rs"));
+use crate::table::{Layout, Table};
+use crate::work;
 
 /// Longer pieces are cut here, which bounds time and memory. It costs a token or two for each
 /// kilobyte without a blank, so a count may come out above the exact one there.
@@ -16,16 +15,20 @@ const SHORT_BYTES_MAX: usize = 24;
 /// Stands for the token of two that make none: above all tokens, so never the lowest.
 const NO_TOKEN: u32 = u32::MAX;
 
-/// The merges of a vocabulary, as the build script laid them out.
+/// The merges of a vocabulary.
 pub(crate) struct Merges {
-    byte_tokens: [u32; 256],
-    buckets: u32,
-    pilots: &'static [u8],
-    slot_count: u32,
-    slots: &'static [u8],
+    layout: &'static Layout,
+    table: Table,
 }
 
 impl Merges {
+    pub(crate) fn new(layout: &'static Layout) -> Self {
+        Self {
+            layout,
+            table: Table::new(layout),
+        }
+    }
+
     /// The number of tokens of a piece.
     pub(crate) fn count(&self, piece: &[u8], scratch: &mut Scratch) -> usize {
         let mut count = 0usize;
@@ -42,7 +45,8 @@ impl Merges {
     }
 
     fn byte_token(&self, byte: u8) -> u32 {
-        self.byte_tokens
+        self.layout
+            .byte_tokens
             .get(usize::from(byte))
             .copied()
             .unwrap_or(NO_TOKEN)
@@ -52,24 +56,9 @@ impl Merges {
     #[inline(always)]
     fn merged(&self, left: u32, right: u32) -> u32 {
         work::step();
-        self.look_up(hash::key(left, right)).unwrap_or(NO_TOKEN)
-    }
-
-    #[inline(always)]
-    fn look_up(&self, key: u64) -> Option<u32> {
-        let mixed = hash::mix(key);
-        let bucket = index(hash::bucket(mixed, self.buckets));
-        let pilot = self.pilots.get(bucket.wrapping_mul(2)..)?.first_chunk()?;
-        let slot = hash::slot(mixed, u16::from_le_bytes(*pilot), self.slot_count);
-        let slot = index(slot).wrapping_mul(hash::SLOT_BYTES);
-        let packed = u64::from_le_bytes(*self.slots.get(slot..)?.first_chunk()?);
-        let token = packed >> (2 * hash::TOKEN_BITS);
-        // The whole key is compared, so a pair that is not in the table is never taken for another.
-        if packed & PAIR_MASK == key {
-            u32::try_from(token & TOKEN_MASK).ok()
-        } else {
-            None
-        }
+        self.table
+            .merged(self.layout, left, right)
+            .unwrap_or(NO_TOKEN)
     }
 
     /// Tokens stay where their first byte is; `live` has a bit for each that is left.
@@ -138,8 +127,6 @@ fn cut(piece: &[u8]) -> usize {
     }
 }
 
-const PAIR_MASK: u64 = (1 << (2 * hash::TOKEN_BITS)) - 1;
-const TOKEN_MASK: u64 = (1 << hash::TOKEN_BITS) - 1;
 /// A merge and its place are kept in one number, so that the least of these is the lowest merge,
 /// and of equal ones the first. These are the bits of the place: 32 places, 1,024 places.
 const SHORT_POSITION_BITS: u32 = 5;

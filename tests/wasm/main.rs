@@ -7,9 +7,11 @@
     clippy::arithmetic_side_effects,
     clippy::fn_params_excessive_bools,
     clippy::print_stderr,
+    clippy::as_conversions,
     reason = "this is test code: it fails a test by panicking"
 )]
 
 mod budget;
 mod host;
 mod hostile;
+mod numbers;

@@ -30,6 +30,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The windows that are open now, one for each budget of a scope, in its order.
     fn windows(&self, scope: &ScopeSpec, now: Timestamp) -> Vec<WindowNow>;
 
+    /// Has all holders give back the money that lies idle with them, and says of how many scopes. Who asks is noted.
+    fn recall(&self, actor: &str) -> Result<u64, Refused>;
+
     /// Whether everything works; what does not, in words.
     fn health(&self) -> Result<(), String>;
 }

@@ -68,6 +68,10 @@ impl Backend for Engine {
         open.filter_map(Result::ok).collect()
     }
 
+    fn recall(&self, actor: &str) -> Result<u64, Refused> {
+        Ok(Self::recall(self, actor)?)
+    }
+
     fn health(&self) -> Result<(), String> {
         Self::health(self).map_err(|trouble| trouble.to_string())
     }

@@ -2,12 +2,6 @@
 //!
 //! [`operations::all`] lists what there is; the server, the OpenAPI document and the tests walk that list. What is behind
 //! it is a [`Backend`].
-#![allow(
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::arithmetic_side_effects,
-    reason = "JSON by name: an object takes a new field, and what is none of the kinds asked for is refused as one"
-)]
 
 mod backend;
 mod budgets;

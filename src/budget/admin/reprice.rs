@@ -133,20 +133,20 @@ impl Sums {
             .get(&name)
             .and_then(|all| all.iter().rev().find(holds));
         let Some((_, price)) = price else {
-            self.no_price += 1;
+            self.no_price = self.no_price.saturating_add(1);
             return None;
         };
         let was = record.cost();
         match recorded.rerate(was, price) {
-            Ok(Rerated::Same) => self.same += 1,
-            Ok(Rerated::NotByUsage) => self.not_by_usage += 1,
+            Ok(Rerated::Same) => self.same = self.same.saturating_add(1),
+            Ok(Rerated::NotByUsage) => self.not_by_usage = self.not_by_usage.saturating_add(1),
             Ok(Rerated::Differs { is }) => {
-                self.corrected += 1;
+                self.corrected = self.corrected.saturating_add(1);
                 self.more = self.more.saturating_add(is.0.saturating_sub(was.0));
                 self.less = self.less.saturating_add(was.0.saturating_sub(is.0));
                 return Some(is);
             }
-            Err(_) => self.failed += 1,
+            Err(_) => self.failed = self.failed.saturating_add(1),
         }
         None
     }

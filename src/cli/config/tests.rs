@@ -68,7 +68,15 @@ fn shared(field: &str) -> String {
         return format!("+.{way}");
     }
     let whose = [
-        "orgs.*", "teams.*", "users.*", "keys[]", "everyone", "models.*", "tags.*",
+        "orgs.*",
+        "teams.*",
+        "users.*",
+        "keys[]",
+        "everyone",
+        "models.*",
+        "tags.*",
+        "endpoints.*",
+        "tiers.*",
     ];
     let of_all = whose.iter().find_map(|whose| {
         let below = field.strip_prefix("tenants.")?.strip_prefix(whose)?;
@@ -313,7 +321,7 @@ fn a_file_that_cannot_be_read_says_why() {
 fn what_the_filter_gets_is_what_was_checked() {
     use tollgate_core::config::Plugin;
     for text in [EXAMPLE, OPENAI, &all_options_on(EXAMPLE)] {
-        let plugin = Plugin::Gateway(check_text(text, &nothing_set).unwrap().gateway);
+        let plugin = Plugin::Gateway(Box::new(check_text(text, &nothing_set).unwrap().gateway));
         let json = serde_json::to_string(&plugin).unwrap();
         assert_eq!(serde_json::from_str::<Plugin>(&json).unwrap(), plugin);
     }

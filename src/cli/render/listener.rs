@@ -3,7 +3,7 @@
 use tollgate_core::config::deploy::{AccessLog, Checked};
 use tollgate_core::config::{Attempt, Plugin};
 
-use super::yaml::{items, json, nested, path, text};
+use super::yaml::{items, nested, path, text};
 use super::{Mode, Options, errors, plugin, routes};
 
 /// What Envoy may hold of one message at least: a reply that waits for its record is held whole.
@@ -35,7 +35,7 @@ pub(super) fn held_bytes(checked: &Checked) -> u64 {
 
 fn outer(checked: &Checked, options: &Options) -> String {
     let listen = checked.deployment.listen;
-    let gateway = Plugin::Gateway(checked.gateway.clone());
+    let gateway = Plugin::Gateway(Box::new(checked.gateway.clone()));
     format!(
         r#"name: tollgate
 address:
@@ -151,17 +151,12 @@ fn access_log(target: &AccessLog) -> String {
     format!(
         r#"access_log:
 - name: {name}
-  filter:
-    extension_filter:
-      name: envoy.access_loggers.extension_filters.cel
-      typed_config:
-        "@type": type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter
-        expression: {has_record}
   typed_config:
     "@type": type.googleapis.com/{kind}{place}
     log_format:
+      # A request that has no record has no line; a record ends its own.
+      omit_empty_values: true
       text_format_source:
-        inline_string: "%FILTER_STATE(wasm.tollgate_record:PLAIN)%\n""#,
-        has_record = json("'wasm.tollgate_record' in filter_state"),
+        inline_string: "%FILTER_STATE(wasm.tollgate_record:PLAIN)%""#
     )
 }

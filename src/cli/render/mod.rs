@@ -81,7 +81,7 @@ pub fn render(
         open("envoy.yaml".to_owned(), bootstrap(checked, options)),
         open(
             "gateway.json".to_owned(),
-            plugin::json(&Plugin::Gateway(checked.gateway.clone())),
+            plugin::json(&Plugin::Gateway(Box::new(checked.gateway.clone()))),
         ),
     ];
     for (name, attempt) in attempts(checked, options.version.mode()) {

@@ -146,7 +146,10 @@ fn each_version_gets_the_files_its_mode_needs() {
 fn the_plugin_json_reads_back_as_what_was_checked() {
     let files = rendered("1.40.0");
     let read = |path: &str| serde_json::from_str::<Plugin>(text_of(&files, path)).unwrap();
-    assert_eq!(read("gateway.json"), Plugin::Gateway(example().gateway));
+    assert_eq!(
+        read("gateway.json"),
+        Plugin::Gateway(Box::new(example().gateway))
+    );
     let provider = "beta".to_owned();
     let beta = Plugin::Attempt(Attempt::Cluster { provider });
     assert_eq!(read("attempt-beta.json"), beta);

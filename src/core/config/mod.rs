@@ -10,7 +10,10 @@ pub use crate::dialect::Dialect;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Switches, Terms};
+pub use identity::{
+    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Records, Switches, Terms,
+};
+pub use looks::Looks;
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
@@ -18,6 +21,7 @@ pub mod clock;
 pub mod deploy;
 pub mod hold;
 pub mod identity;
+pub mod looks;
 pub mod moment;
 pub mod node;
 pub mod problem;
@@ -34,7 +38,7 @@ mod url;
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Plugin {
     /// Once per request, in front of the router.
-    Gateway(Gateway),
+    Gateway(Box<Gateway>),
     /// Once per attempt, in front of a provider.
     Attempt(Attempt),
 }
@@ -63,40 +67,20 @@ pub struct Gateway {
     pub budget_service: Option<BudgetService>,
     /// What is told about requests, and how much of it.
     pub telemetry: Telemetry,
+    /// See [`Self::looks`].
+    #[serde(skip)]
+    pub looks: looks::Once,
 }
 
 impl Gateway {
-    /// Headers that policies and targets look at, in lower case.
-    pub fn policy_headers(&self) -> Vec<String> {
-        let subjects = self.conditions().flat_map(|when| &when.texts);
-        let mut names: Vec<String> = subjects
-            .filter_map(|(subject, _)| match subject {
-                routing::Subject::Header(name) => Some(name.clone()),
-                routing::Subject::Model
-                | routing::Subject::Endpoint
-                | routing::Subject::Org
-                | routing::Subject::Team
-                | routing::Subject::User
-                | routing::Subject::Key
-                | routing::Subject::Tier
-                | routing::Subject::Tag
-                | routing::Subject::Metadata(_) => None,
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Whether any condition asks how hard a request looks.
-    pub fn looks_how_hard(&self) -> bool {
-        self.conditions().any(|when| !when.complexity.is_empty())
-    }
-
-    fn conditions(&self) -> impl Iterator<Item = &routing::When> {
-        let targets = self.models.iter().flat_map(|model| &model.targets);
-        let policies = self.policies.iter().map(|policy| &policy.when);
-        policies.chain(targets.map(|target| &target.traits.when))
+    /// What the conditions look at.
+    pub fn looks(&self) -> &Looks {
+        self.looks.0.get_or_init(|| {
+            let targets = self.models.iter().flat_map(|model| &model.targets);
+            let targets = targets.map(|target| &target.traits.when);
+            let policies = self.policies.iter().map(|policy| &policy.when);
+            Looks::of(policies.chain(targets))
+        })
     }
 }
 

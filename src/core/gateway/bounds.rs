@@ -1,7 +1,7 @@
 //! The most a request can use at each target: what money is held for before it leaves.
 
 use crate::config::{Purse, Target, Unpriced};
-use crate::endpoint::{Endpoint, Kind, Others};
+use crate::endpoint::{Endpoint, Kind, Metered, Others};
 use crate::handoff::{Planned, Way};
 use crate::price::{Most, Price};
 use crate::refusal::Refusal;
@@ -23,6 +23,8 @@ pub(super) struct Bounds {
     wishes: Wishes,
     answers: Answers,
     payers: Payers,
+    endpoint: &'static str,
+    metered: Metered,
 }
 
 /// Whether an endpoint answers in tokens.
@@ -68,6 +70,8 @@ impl Bounds {
             wishes: *wishes,
             answers,
             payers,
+            endpoint: endpoint.path,
+            metered: endpoint.metered,
         }
     }
 
@@ -79,10 +83,13 @@ impl Bounds {
     }
 
     /// The same for a body that passes: a cap under a name that this provider may not know binds nobody.
-    pub(super) fn cap_as(&self, field: &'static str, target: &Target) -> Option<Cap> {
+    pub(super) fn cap_as(&self, field: &'static str, target: &Target) -> Cap {
         let needed = self.insists() && !self.wishes.caps.bind(field);
-        let tokens = self.wishes.cap.unwrap_or_else(|| most_answered(target));
-        needed.then_some(Cap { field, tokens })
+        let cap = || self.wishes.cap.unwrap_or_else(|| most_answered(target));
+        Cap {
+            field,
+            tokens: needed.then(cap),
+        }
     }
 
     fn insists(&self) -> bool {
@@ -105,7 +112,16 @@ impl Bounds {
         let known = self.most(target, counted_as, usual);
         let (bounds, most) = match (&target.price, self.payers) {
             (_, Payers::Nobody) => (known, NanoUsd::ZERO),
-            (Some(price), payers) => held(price, target, payers, known, body)?,
+            // Nobody may ever tell what it used: what the operator says is held for it, and spent.
+            (Some(price), Payers::Hard) if !self.metered.is_known_by(price) => {
+                let hold = target.unbounded_hold;
+                let hold = hold.ok_or_else(|| Refusal::unmetered(self.endpoint))?;
+                (without_bound(known), hold)
+            }
+            (Some(price), payers) if self.metered == Metered::ByUsage => {
+                held(price, target, payers, known, body)?
+            }
+            (Some(price), _) => (known, most(price, &known)?),
             (None, Payers::Soft) => (known, NanoUsd::ZERO),
             // The operator allows it, and hears of it.
             (None, Payers::Hard) if target.unpriced == Unpriced::Allow => (known, NanoUsd::ZERO),
@@ -141,7 +157,7 @@ impl Bounds {
         Most {
             input: Tokens(input.saturating_add(FRAMING)),
             output: Tokens(output),
-            requests: 1,
+            requests: self.metered.requests(&self.wishes),
         }
     }
 }
@@ -156,25 +172,32 @@ fn held(
 ) -> Result<(Most, NanoUsd), Refusal> {
     let prompt = Bound::of(Family::of(&target.model), body);
     let bounds = match target.bounds(&prompt, known.input, known.output) {
-        Ok(bounds) => bounds,
+        Ok(bounds) => Most {
+            requests: known.requests,
+            ..bounds
+        },
         Err(why) => match (target.unbounded_hold, payers) {
-            // More than can be priced: such a hold is never taken for larger than is needed.
-            (Some(hold), _) if !price.is_free() => {
-                let bounds = Most {
-                    output: Tokens(u64::MAX),
-                    ..known
-                };
-                return Ok((bounds, hold));
-            }
+            (Some(hold), _) if !price.is_free() => return Ok((without_bound(known), hold)),
             (None, Payers::Hard) if !price.is_free() => {
                 return Err(Refusal::unbounded(why.what()));
             }
             (Some(_) | None, _) => known,
         },
     };
-    let most = price.most(&bounds);
-    let most = most.map_err(|_| Refusal::internal("an amount of money does not fit"))?;
-    Ok((bounds, most))
+    Ok((bounds, most(price, &bounds)?))
+}
+
+/// More than can be priced: such a hold is never taken for larger than is needed.
+fn without_bound(known: Most) -> Most {
+    Most {
+        output: Tokens(u64::MAX),
+        ..known
+    }
+}
+
+fn most(price: &Price, bounds: &Most) -> Result<NanoUsd, Refusal> {
+    let most = price.most(bounds);
+    most.map_err(|_| Refusal::internal("an amount of money does not fit"))
 }
 
 fn most_answered(target: &Target) -> Tokens {

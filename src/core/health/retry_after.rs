@@ -238,7 +238,8 @@ mod tests {
     fn only_what_is_nearly_gone_is_told() {
         let now_ms = NOW.0 / 1_000_000;
         type Headers = &'static [(&'static str, &'static str)];
-        let cases: &[(Headers, Option<(u32, u64, u64)>)] = &[
+        type Left = (u32, u64, u64);
+        let cases: &[(Headers, Option<Left>)] = &[
             (&[], None),
             (
                 &[

@@ -71,8 +71,8 @@ impl<'a> Candidate<'a> {
     }
 
     /// How long it takes, and how far that varies, in microseconds; none where it is not known.
-    pub fn pace(&self, stream: bool) -> Option<(u64, u64)> {
-        let (fitting, other) = if stream {
+    pub fn pace(&self, ask: &Ask<'_>) -> Option<(u64, u64)> {
+        let (fitting, other) = if ask.stream {
             (self.row.first_token, self.row.whole)
         } else {
             (self.row.whole, self.row.first_token)

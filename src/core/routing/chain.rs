@@ -74,7 +74,7 @@ pub fn route<'a>(
 ) -> (Result<Vec<Pick>, Impossible<'a>>, Explanation) {
     let ruling = policy::ruling(config, ask);
     let (model, because) = match (ask.downgraded_to, ruling.model) {
-        (Some(model), _) if model != ask.model => (model, Because::Budget),
+        (Some((model, because)), _) if model != ask.model => (model, because),
         (_, Some(model)) if model != ask.model => (model, Because::Policy),
         _ => (ask.model, Because::Asked),
     };
@@ -124,7 +124,7 @@ fn models(
     because: Because,
 ) -> Vec<(usize, After, Led)> {
     let mut order = vec![(model, After::Failure, Led::ByOperator)];
-    if because != Because::Budget {
+    if !matches!(because, Because::Budget | Because::Limit) {
         let wishes = ask.instead.iter();
         order.extend(wishes.map(|model| (*model, After::Failure, Led::ByCaller)));
     }
@@ -322,7 +322,7 @@ impl<'a> Chain<'a, '_> {
 
     fn note(&mut self, candidate: &Candidate<'_>, score: Option<Score>, verdict: Verdict) {
         let now_ms = self.ask.now_ms();
-        let mut one = Considered::of(candidate, self.ask.stream, now_ms, verdict);
+        let mut one = Considered::of(candidate, self.ask, now_ms, verdict);
         one.score = score;
         self.explanation.considered.push(one);
     }

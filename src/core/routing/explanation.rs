@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::ask::Ask;
 use super::candidate::{Candidate, Why};
 use super::strategy::Score;
 use crate::config::Gateway;
@@ -38,6 +39,8 @@ pub enum Because {
     Policy,
     /// A budget is nearly spent.
     Budget,
+    /// A limit by the minute is reached.
+    Limit,
 }
 
 /// One candidate.
@@ -75,7 +78,7 @@ pub enum Verdict {
 impl Considered {
     pub(super) fn of(
         candidate: &Candidate<'_>,
-        stream: bool,
+        ask: &Ask<'_>,
         now_ms: u64,
         verdict: Verdict,
     ) -> Self {
@@ -85,7 +88,7 @@ impl Considered {
             estimate: candidate.estimate,
             standing: candidate.standing,
             failing: candidate.unreliability(now_ms),
-            first_token_us: candidate.pace(stream).map(|(mean_us, _)| mean_us),
+            first_token_us: candidate.pace(ask).map(|(mean_us, _)| mean_us),
             busy: candidate.busy,
             score: None,
             verdict,
@@ -99,6 +102,7 @@ impl Explanation {
         match (self.because, self.strategy) {
             (Because::Policy, _) => "policy",
             (Because::Budget, _) => "budget",
+            (Because::Limit, _) => "limit",
             (Because::Asked, Strategy::Ordered) => "first_in_order",
             (Because::Asked, Strategy::Weighted) => "weighted",
             (Because::Asked, Strategy::Cheapest) => "cheapest",

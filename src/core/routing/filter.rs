@@ -108,6 +108,6 @@ fn health(_look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
 /// Who was never timed may be quick enough.
 fn latency(look: &Look<'_>, candidate: &Candidate<'_>) -> Option<Why> {
     let budget_us = look.ask.wishes.latency_ms?.saturating_mul(1_000);
-    let (mean_us, _) = candidate.pace(look.ask.stream)?;
+    let (mean_us, _) = candidate.pace(look.ask)?;
     (mean_us > budget_us).then_some(Why::TooSlow)
 }

@@ -15,7 +15,17 @@ pub fn below(seed: u64, bound: u64) -> u64 {
 
 /// A seed of a text: the same text is the same seed.
 pub fn of_text(text: &[u8]) -> u64 {
-    mix(text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    }))
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    let step = |hash: u64, word: u64| {
+        (hash ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+    };
+    let (words, rest) = text.as_chunks();
+    let hash = words
+        .iter()
+        .fold(length, |hash, word| step(hash, u64::from_le_bytes(*word)));
+    mix(rest
+        .iter()
+        .fold(hash, |hash, byte| step(hash, u64::from(*byte))))
 }

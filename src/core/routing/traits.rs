@@ -23,8 +23,6 @@ pub struct Traits {
     pub user: Option<String>,
     /// `metadata`, as far as it is text.
     pub metadata: Vec<(String, String)>,
-    /// How the conversation begins: the same in all of its turns.
-    pub beginning: u64,
 }
 
 #[derive(Deserialize)]
@@ -55,9 +53,14 @@ struct Fields<'a> {
     user: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     metadata: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+}
+
+/// What every turn of a conversation has in common.
+#[derive(Deserialize)]
+struct Turns<'a> {
+    #[serde(borrow, default)]
     system: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
 }
 
@@ -92,7 +95,6 @@ impl Traits {
                 .user
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
             metadata: metadata(fields.metadata),
-            beginning: beginning(fields.system, fields.messages),
         })
     }
 
@@ -109,9 +111,7 @@ fn needs(fields: &Fields<'_>, body: &[u8]) -> Vec<Capability> {
     let tools = fields
         .tools
         .is_some_and(|raw| raw.get().bytes().any(|byte| byte == b'{'));
-    let vision = ["image_url", "input_image", "image"]
-        .iter()
-        .any(|kind| says_type(body, kind));
+    let vision = shows_images(body);
     let schema = holds(fields.response_format, "\"json_schema\"")
         || holds(fields.text, "\"json_schema\"")
         || fields.output_format.is_some();
@@ -133,16 +133,22 @@ fn needs(fields: &Fields<'_>, body: &[u8]) -> Vec<Capability> {
         .collect()
 }
 
-/// Whether some object in the body has this `type`. Inside a text quotes are escaped, so no text says so.
-fn says_type(body: &[u8], kind: &str) -> bool {
-    let finder = memchr::memmem::Finder::new(br#""type""#);
-    finder.find_iter(body).any(|at| {
+/// Whether some object in the body is of a type for images. Inside a text quotes are escaped, so no text says so.
+fn shows_images(body: &[u8]) -> bool {
+    memchr::memchr_iter(b'"', body).any(|at| {
+        let name = body.get(at.saturating_add(1)..).unwrap_or_default();
+        let Some(after) = name.strip_prefix(b"type\"") else {
+            return false;
+        };
         let escaped = at.checked_sub(1).and_then(|before| body.get(before)) == Some(&b'\\');
-        let after = body.get(at.saturating_add(6)..).unwrap_or_default();
         let value = after.trim_ascii_start().strip_prefix(b":");
         let text = value.and_then(|value| value.trim_ascii_start().strip_prefix(b"\""));
-        let rest = text.and_then(|text| text.strip_prefix(kind.as_bytes()));
-        !escaped && rest.is_some_and(|rest| rest.starts_with(b"\""))
+        let is_one = |text: &[u8]| {
+            [&b"image_url\""[..], b"input_image\"", b"image\""]
+                .iter()
+                .any(|kind| text.starts_with(kind))
+        };
+        !escaped && text.is_some_and(is_one)
     })
 }
 
@@ -176,8 +182,12 @@ fn metadata(raw: Option<&RawValue>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Up to the end of the first message of a user: later turns only add behind it.
-fn beginning(system: Option<&RawValue>, messages: Option<&RawValue>) -> u64 {
+/// How a conversation begins, the same in all of its turns: up to the end of the first message of a user, since later
+/// turns only add behind it.
+pub fn beginning(body: &[u8]) -> u64 {
+    let Ok(Turns { system, messages }) = serde_json::from_slice(body) else {
+        return 0;
+    };
     let mut seed = system.map_or(0, |raw| random::of_text(raw.get().as_bytes()));
     let list: Vec<&RawValue> = messages
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
@@ -257,7 +267,7 @@ mod tests {
     fn the_turns_of_a_conversation_begin_alike() {
         let of = |messages: &str| {
             let body = format!(r#"{{"messages":[{messages}]}}"#);
-            Traits::read(body.as_bytes()).unwrap().beginning
+            beginning(body.as_bytes())
         };
         let first = r#"{"role":"system","content":"s"},{"role":"user","content":"a"}"#;
         let second = format!(

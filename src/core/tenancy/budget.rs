@@ -182,6 +182,10 @@ fn terms(budgets: &[Budget]) -> Terms {
             .map(|terms| terms.on_disconnect)
             .max_by_key(|one| margin(*one))
             .unwrap_or_default(),
-        strict_records: budgets.iter().any(|budget| budget.terms.strict_records),
+        records: budgets
+            .iter()
+            .map(|budget| budget.terms.records)
+            .max()
+            .unwrap_or_default(),
     }
 }

@@ -1,7 +1,7 @@
 //! What follows from what, as tables and stories.
 
 use super::*;
-use crate::config::{Key, Limits, OnDisconnect};
+use crate::config::{Key, Limits, OnDisconnect, Records};
 use crate::money::ids::ScopeId;
 use crate::money::thresholds::{self, Action, STEPS, Step};
 use crate::money::window::Period;
@@ -171,7 +171,7 @@ fn the_terms_of_a_purse_are_the_strictest_of_its_budgets() {
     let soft = with(Mode::Soft, |it| {
         it.terms.wait_ms = 0;
         it.terms.downgrade_to = Some("local".to_owned());
-        it.terms.strict_records = true;
+        it.terms.records = Records::Strict;
     });
     let all = terms(vec![one, two, soft.clone()]);
     assert_eq!(
@@ -180,7 +180,8 @@ fn the_terms_of_a_purse_are_the_strictest_of_its_budgets() {
     );
     assert_eq!(all.on_disconnect, OnDisconnect::Reserved);
     assert_eq!(all.downgrade_to.as_deref(), Some("local"));
-    assert!(all.hard && all.strict_records);
+    assert!(all.hard);
+    assert_eq!(all.records, Records::Strict);
     assert!(!terms(vec![soft]).hard);
     let toothless = with(Mode::Hard, |it| it.steps.truncate(2));
     assert!(!terms(vec![toothless]).hard);

@@ -2,6 +2,7 @@
 
 use tollgate_core::bill::{bill, used};
 use tollgate_core::handoff::{self, Exchange};
+use tollgate_core::limits::{Taken, Used};
 use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Ending;
 use tollgate_core::record;
@@ -11,19 +12,31 @@ use super::{Completeness, Stream};
 use crate::bank;
 use crate::host;
 use crate::host::call::Context;
+use crate::room;
 use crate::weather;
+
+/// What counts against limits by the minute.
+fn tokens(exchange: &Exchange) -> u64 {
+    let (usage, _) = used(exchange);
+    usage.prompt().plus(usage.answer()).0
+}
 
 impl Stream {
     /// The request is over, whatever became of it.
     pub(super) fn close(&mut self) {
         let now = host::now();
         bank::leave(Context(self.context));
-        let (line, samples) = match self.meeting.as_ref().map(|(_, handle)| handle.clone()) {
+        let mut used = Used::Nothing;
+        let (mut line, mut samples) = match self.meeting.as_ref().map(|(_, handle)| handle.clone())
+        {
             Some(handle) => {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
                 self.waited = self.waited.max(shared.exchange.cover.waited);
+                if !shared.exchange.attempts.is_empty() {
+                    used = Used::Tokens(tokens(&shared.exchange));
+                }
                 let closed = self.close_forwarded(&mut shared.exchange, now);
                 learn(&shared.exchange, now);
                 shared.running = None;
@@ -34,9 +47,13 @@ impl Stream {
             }
             None => self.close_answered(now),
         };
-        let mut samples = samples;
         samples.extend(self.waits_sample());
-        let _ = host::set_property("tollgate_record", line.as_bytes());
+        if self.taken != Taken::default() {
+            room::settle(std::mem::take(&mut self.taken), used, now);
+        }
+        // Envoy's log adds nothing, so that it writes nothing for a request that has no record.
+        line.push(b'\n');
+        let _ = host::set_property("tollgate_record", &line);
         if let Ok(callers) = self.settings.callers.try_borrow() {
             let config = &self.settings.config;
             self.settings
@@ -56,7 +73,7 @@ impl Stream {
         (by_service && known).then_some(Sample { series, value: 1 })
     }
 
-    fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (String, Vec<Sample>) {
+    fn close_forwarded(&self, exchange: &mut Exchange, now: Timestamp) -> (Vec<u8>, Vec<Sample>) {
         let reply = match exchange.progress.ending {
             handoff::Ending::Complete => Completeness::Whole,
             handoff::Ending::Failed | handoff::Ending::Open => Completeness::Unknown,
@@ -69,13 +86,13 @@ impl Stream {
         let ending = Ending {
             cost: bill.map_or(NanoUsd::ZERO, |bill| bill.cost),
             closes: self.opening.id(),
-            record: line.clone().into_bytes(),
+            record: line.clone(),
         };
         bank::settle(hold, ending);
         (line, samples)
     }
 
-    fn close_answered(&self, now: Timestamp) -> (String, Vec<Sample>) {
+    fn close_answered(&self, now: Timestamp) -> (Vec<u8>, Vec<Sample>) {
         let reply = if self.status > 0 {
             Completeness::Whole
         } else {
@@ -87,7 +104,7 @@ impl Stream {
         let line = record.line();
         // Strangers fill the log of Envoy at most, not the store of the budget service.
         if known.caller.is_some() {
-            let record = line.clone().into_bytes();
+            let record = line.clone();
             let ending = Ending {
                 record,
                 ..Ending::default()

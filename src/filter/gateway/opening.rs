@@ -79,7 +79,7 @@ impl Stream {
         let client = match &self.meeting {
             Some((_, handle)) => handle
                 .try_borrow()
-                .map_or(client_of(""), |shared| shared.exchange.endpoint.client),
+                .map_or_else(|_| client_of(""), |shared| shared.exchange.endpoint.client),
             None => client_of(""),
         };
         self.answer(&dialect::answer(client, &Refusal::unrecorded()))

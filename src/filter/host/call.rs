@@ -1,10 +1,7 @@
 //! Calls to a gRPC service through one of Envoy's clusters, and streams that go on once an answer is there.
 
 use super::{Result, done, taken};
-
-const GRPC_REPLY: u32 = 5;
-const REQUEST_STREAM: u32 = 0;
-const REPLY_STREAM: u32 = 1;
+use crate::abi;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -46,13 +43,13 @@ pub(crate) fn act_for(context: Context) {
 /// The request that is acted for goes on to the next filter.
 pub(crate) fn go_on() {
     // SAFETY: there are no pointers.
-    let _ = unsafe { proxy_continue_stream(REQUEST_STREAM) };
+    let _ = unsafe { proxy_continue_stream(abi::REQUEST) };
 }
 
 /// The reply to the request that is acted for goes on to the caller.
 pub(crate) fn let_reply_go() {
     // SAFETY: there are no pointers.
-    let _ = unsafe { proxy_continue_stream(REPLY_STREAM) };
+    let _ = unsafe { proxy_continue_stream(abi::REPLY) };
 }
 
 /// Sends one message. The answer comes to the context that is acted for, under the token that is returned.
@@ -90,6 +87,6 @@ pub(crate) fn answer(size: usize) -> Vec<u8> {
     let (mut data, mut read) = (std::ptr::null_mut(), 0);
     // SAFETY: both pointers are valid for writing.
     let status =
-        unsafe { proxy_get_buffer_bytes(GRPC_REPLY, 0, size, &raw mut data, &raw mut read) };
+        unsafe { proxy_get_buffer_bytes(abi::GRPC_REPLY, 0, size, &raw mut data, &raw mut read) };
     taken(status, data, read).unwrap_or_default()
 }

@@ -4,9 +4,8 @@
 use std::ptr;
 
 use super::{Failed, Result, done, taken};
+use crate::abi;
 
-const NOT_FOUND: u32 = 1;
-const CAS_MISMATCH: u32 = 8;
 /// Workers that collide again and again are not left turning for ever.
 const TRIES: usize = 1_000;
 
@@ -48,7 +47,7 @@ pub(crate) fn read(key: &str) -> Result<Option<Read>> {
             &raw mut version,
         )
     };
-    if status == NOT_FOUND {
+    if status == abi::NOT_FOUND {
         return Ok(None);
     }
     let value = taken(status, data, size)?;
@@ -63,7 +62,7 @@ pub(crate) fn write(key: &str, value: &[u8]) -> Result<()> {
 /// Whether the value was still of this version, and is the new one now.
 pub(crate) fn swap(key: &str, value: &[u8], read: &Read) -> Result<bool> {
     match set(key, value, read.version) {
-        CAS_MISMATCH => Ok(false),
+        abi::CAS_MISMATCH => Ok(false),
         status => done(status).map(|()| true),
     }
 }

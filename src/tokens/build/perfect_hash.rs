@@ -1,7 +1,7 @@
 //! A perfect hash over the merges: one look finds a pair, or that there is none.
 
 use crate::Outcome;
-use crate::hash::{self, SLOT_BYTES, TOKEN_BITS};
+use crate::hash::{self, PAIR_BYTES};
 use crate::vocabulary::Merge;
 
 /// Pairs in a bucket on average. More make the pilots fewer and the search for them longer.
@@ -12,8 +12,8 @@ pub(crate) struct Table {
     pub(crate) slot_count: u32,
     /// A little-endian `u16` for each bucket.
     pub(crate) pilots: Vec<u8>,
-    /// Seven bytes for each slot, and one more so that the last can be read as eight.
-    pub(crate) slots: Vec<u8>,
+    /// Left and right token of each merge, lowest merge first, and a little more so that the last can be read as a `u64`.
+    pub(crate) pairs: Vec<u8>,
 }
 
 /// Takes the fullest buckets first, while the table is empty, and tries pilots for each until all
@@ -31,14 +31,14 @@ pub(crate) fn build(merges: &[Merge]) -> Outcome<Table> {
     let mut order: Vec<usize> = (0..buckets.len()).collect();
     order.sort_by_key(|bucket| std::cmp::Reverse(buckets[*bucket].len()));
 
-    let mut slots: Vec<Option<&Merge>> = vec![None; slot_count as usize];
+    let mut taken = vec![false; slot_count as usize];
     let mut pilots = vec![0u16; buckets.len()];
     for at in order {
         let (pilot, places) =
-            pilot(&buckets[at], &slots).ok_or("no pilot: leave more slots free")?;
+            pilot(&buckets[at], &taken).ok_or("no pilot: leave more slots free")?;
         pilots[at] = pilot;
-        for (merge, place) in buckets[at].iter().zip(places) {
-            slots[place] = Some(merge);
+        for place in places {
+            taken[place] = true;
         }
     }
     Ok(Table {
@@ -48,10 +48,10 @@ pub(crate) fn build(merges: &[Merge]) -> Outcome<Table> {
             .iter()
             .flat_map(|pilot| pilot.to_le_bytes())
             .collect(),
-        slots: slots
-            .into_iter()
-            .flat_map(slot_bytes)
-            .chain([u8::MAX])
+        pairs: merges
+            .iter()
+            .flat_map(pair_bytes)
+            .chain([0; size_of::<u64>() - PAIR_BYTES])
             .collect(),
     })
 }
@@ -60,13 +60,13 @@ fn mixed(merge: &Merge) -> u64 {
     hash::mix(hash::key(merge.left, merge.right))
 }
 
-fn pilot(bucket: &[&Merge], slots: &[Option<&Merge>]) -> Option<(u16, Vec<usize>)> {
-    let slot_count = u32::try_from(slots.len()).ok()?;
+fn pilot(bucket: &[&Merge], taken: &[bool]) -> Option<(u16, Vec<usize>)> {
+    let slot_count = u32::try_from(taken.len()).ok()?;
     (0..=u16::MAX).find_map(|pilot| {
         let mut places = Vec::with_capacity(bucket.len());
         for merge in bucket {
             let place = hash::slot(mixed(merge), pilot, slot_count) as usize;
-            if slots[place].is_some() || places.contains(&place) {
+            if taken[place] || places.contains(&place) {
                 return None;
             }
             places.push(place);
@@ -75,11 +75,7 @@ fn pilot(bucket: &[&Merge], slots: &[Option<&Merge>]) -> Option<(u16, Vec<usize>
     })
 }
 
-/// A free slot holds a pair that no vocabulary has.
-fn slot_bytes(slot: Option<&Merge>) -> [u8; SLOT_BYTES] {
-    let packed = slot.map_or(u64::MAX, |merge| {
-        hash::key(merge.left, merge.right) | (u64::from(merge.merged) << (2 * TOKEN_BITS))
-    });
-    let bytes = packed.to_le_bytes();
+fn pair_bytes(merge: &Merge) -> [u8; PAIR_BYTES] {
+    let bytes = hash::key(merge.left, merge.right).to_le_bytes();
     std::array::from_fn(|at| bytes[at])
 }

@@ -9,13 +9,14 @@ use crate::Outcome;
 pub(crate) struct Vocabulary {
     /// The token of each single byte.
     pub(crate) byte_tokens: Vec<u32>,
+    /// The lowest token of two. All above it are of two as well.
+    pub(crate) lowest: u32,
     pub(crate) merges: Vec<Merge>,
 }
 
 pub(crate) struct Merge {
     pub(crate) left: u32,
     pub(crate) right: u32,
-    pub(crate) merged: u32,
 }
 
 /// Every token longer than a byte is made by exactly one last merge, so the merges are the whole
@@ -33,21 +34,23 @@ pub(crate) fn read(vocabulary: &CoreBPE) -> Outcome<Vocabulary> {
         .map(|byte| ranks.get([byte].as_slice()).copied())
         .collect::<Option<Vec<u32>>>()
         .ok_or("a byte has no token")?;
+    let lowest = byte_tokens.iter().max().map_or(0, |highest| highest + 1);
     let mut merges = Vec::new();
-    for (merged, bytes) in (0u32..).zip(&tokens) {
-        if bytes.len() > 1 {
-            let at = last_cut(bytes, merged, &ranks)
-                .ok_or_else(|| format!("token {merged} is not made of two"))?;
-            let (left, right) = bytes.split_at(at);
-            merges.push(Merge {
-                left: ranks[left],
-                right: ranks[right],
-                merged,
-            });
-        }
+    for (merged, bytes) in (0u32..).zip(&tokens).skip(lowest as usize) {
+        let at = last_cut(bytes, merged, &ranks)
+            .ok_or_else(|| format!("token {merged} is not made of two"))?;
+        let (left, right) = bytes.split_at(at);
+        merges.push(Merge {
+            left: ranks[left],
+            right: ranks[right],
+        });
+    }
+    if merges.len() + byte_tokens.len() != tokens.len() {
+        return Err("a token of two stands below one of a byte".into());
     }
     Ok(Vocabulary {
         byte_tokens,
+        lowest,
         merges,
     })
 }

@@ -68,6 +68,10 @@ impl Backend for Service {
             .collect()
     }
 
+    fn recall(&self, _: &str) -> Result<u64, Refused> {
+        Ok(1)
+    }
+
     fn health(&self) -> Result<(), String> {
         self.unwell.lock().unwrap().clone().map_or(Ok(()), Err)
     }
@@ -274,7 +278,7 @@ impl Stage {
         let text = response.body_mut().read_to_string().unwrap();
         (
             response.status().as_u16(),
-            serde_json::from_str(&text).unwrap_or(json!(text)),
+            serde_json::from_str(&text).unwrap_or_else(|_| json!(text)),
         )
     }
 

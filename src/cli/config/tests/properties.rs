@@ -91,7 +91,7 @@ fn holds(text: &str) {
             for target in gateway.models.iter().flat_map(|model| &model.targets) {
                 assert!(target.provider < gateway.providers.len());
             }
-            let plugin = Plugin::Gateway(checked.gateway);
+            let plugin = Plugin::Gateway(Box::new(checked.gateway));
             let json = serde_json::to_string(&plugin).unwrap();
             assert_eq!(serde_json::from_str::<Plugin>(&json).unwrap(), plugin);
         }

@@ -9,6 +9,7 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
+use super::routing::OnUntranslatable;
 use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
@@ -16,6 +17,7 @@ mod alone;
 mod budget_service;
 mod identity;
 mod key;
+mod limits;
 mod money;
 mod name;
 mod port;
@@ -67,6 +69,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
+        looks: crate::config::looks::Once::default(),
     };
     let deployment = Deployment {
         listen: addresses.listen,
@@ -178,6 +181,8 @@ struct Chains<'written> {
     /// nothing under `providers` can be read: then no name is called unknown.
     providers: Option<BTreeMap<&'written str, (usize, Option<Dialect>)>>,
     prices: price::Prices<'written>,
+    /// For models that say nothing else.
+    on_untranslatable: OnUntranslatable,
     /// `PROVIDER/MODEL` of every target.
     targets: BTreeSet<String>,
     /// Every target could be read, so a price without one is a mistake.
@@ -195,6 +200,9 @@ fn models(written: &raw::Config, known: Beside<'_>, problems: &mut Problems) -> 
     let mut chains = Chains {
         providers: positions_of(written),
         prices: price::check(written, known, problems),
+        on_untranslatable: written
+            .on_untranslatable
+            .value_or(OnUntranslatable::default()),
         targets: BTreeSet::new(),
         complete: written.models.written().is_some(),
     };
@@ -270,7 +278,7 @@ fn model(
     let model = Model {
         name: named.name.value.clone(),
         targets,
-        routing: routing::routing(&body.value, problems),
+        routing: routing::routing(&body.value, chains.on_untranslatable, problems),
     };
     routing::weights(named, &model, problems);
     Some(model)

@@ -6,8 +6,8 @@ use super::{Place, must, name, unknown};
 use crate::config::problem::Problems;
 use crate::config::raw::{self, Given, Named, Texts, Written};
 use crate::config::routing::{
-    Balance, Clock, Complexity, FAILURES_KEPT, Policy, Routing, Rules, Schedule, Sticky, Strategy,
-    Subject, Traits, When,
+    Balance, Clock, Complexity, FAILURES_KEPT, OnUntranslatable, Policy, Routing, Rules, Schedule,
+    Sticky, Strategy, Subject, Traits, When,
 };
 use crate::config::{Model, RETRY_PERCENT, Target, clock};
 
@@ -15,7 +15,11 @@ use crate::config::{Model, RETRY_PERCENT, Target, clock};
 const RETRIES_MAX: usize = 5;
 
 /// What a model's own fields say, without the names of other models.
-pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing {
+pub(super) fn routing(
+    written: &raw::Model,
+    on_untranslatable: OnUntranslatable,
+    problems: &mut Problems,
+) -> Routing {
     let default = Routing::default();
     let strategy = written.strategy.value_or(default.strategy);
     let balanced = strategy == Strategy::Balanced;
@@ -28,43 +32,7 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
             "write `schedules`, or remove it",
         ));
     }
-    let unused = [
-        (
-            written.explore.written().map(|explore| &explore.place),
-            Strategy::Fastest,
-            "explore",
-        ),
-        (
-            written.balance.written().map(|balance| &balance.place),
-            Strategy::Balanced,
-            "balance",
-        ),
-        (
-            written
-                .schedules
-                .written()
-                .map(|schedules| &schedules.place),
-            Strategy::Balanced,
-            "schedules",
-        ),
-    ];
-    // A policy may choose the strategy, but not here.
-    for (place, needs, field) in unused {
-        if let (Some(place), false) = (
-            place,
-            strategy == needs || matches!(written.strategy, Given::Mistaken),
-        ) {
-            let word = if needs == Strategy::Fastest {
-                "fastest"
-            } else {
-                "balanced"
-            };
-            problems.push(place.problem(
-                format!("`{field}` belongs to another strategy"),
-                format!("write `strategy: {word}`, or remove it"),
-            ));
-        }
-    }
+    unused(written, strategy, problems);
     let retries = written.num_retries.value_or(0);
     if let (Given::Written(given), true) = (&written.num_retries, retries > RETRIES_MAX) {
         problems.push(given.place.problem(
@@ -89,8 +57,49 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
         clock: clock.flatten().filter(|_| balanced).unwrap_or_default(),
         retries: u32::try_from(retries).unwrap_or_default(),
         when_too_long: written.when_too_long.value_or(default.when_too_long),
+        on_untranslatable: written.on_untranslatable.value_or(on_untranslatable),
         last_resort: written.last_resort.written().map(|text| text.value.clone()),
         ..default
+    }
+}
+
+/// What only another strategy reads. A policy may choose the strategy, but not here.
+fn unused(written: &raw::Model, strategy: Strategy, problems: &mut Problems) {
+    let unused = [
+        (
+            written.explore.written().map(|explore| &explore.place),
+            Strategy::Fastest,
+            "explore",
+        ),
+        (
+            written.balance.written().map(|balance| &balance.place),
+            Strategy::Balanced,
+            "balance",
+        ),
+        (
+            written
+                .schedules
+                .written()
+                .map(|schedules| &schedules.place),
+            Strategy::Balanced,
+            "schedules",
+        ),
+    ];
+    for (place, needs, field) in unused {
+        if let (Some(place), false) = (
+            place,
+            strategy == needs || matches!(written.strategy, Given::Mistaken),
+        ) {
+            let word = if needs == Strategy::Fastest {
+                "fastest"
+            } else {
+                "balanced"
+            };
+            problems.push(place.problem(
+                format!("`{field}` belongs to another strategy"),
+                format!("write `strategy: {word}`, or remove it"),
+            ));
+        }
     }
 }
 

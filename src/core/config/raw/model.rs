@@ -5,10 +5,10 @@ use super::super::reader::{Findings, Given, Section, section, single};
 use super::super::scalar::{Read, Wrong, count, dollars, text, tokens};
 use super::each;
 use super::routing::{
-    Balance, Schedule, When, balance, capabilities, percent, schedules, sticky, strategy, when,
-    when_too_long,
+    Balance, Schedule, When, balance, capabilities, on_untranslatable, percent, schedules, sticky,
+    strategy, when, when_too_long,
 };
-use crate::config::routing::{Capability, Sticky, Strategy, WhenTooLong};
+use crate::config::routing::{Capability, OnUntranslatable, Sticky, Strategy, WhenTooLong};
 use crate::units::{NanoUsd, Tokens};
 
 /// An entry of `models`
@@ -16,6 +16,8 @@ use crate::units::{NanoUsd, Tokens};
 pub struct Model {
     /// `targets`
     pub targets: Given<Vec<Given<Target>>>,
+    /// `on_untranslatable`
+    pub on_untranslatable: Given<OnUntranslatable>,
     /// `strategy`
     pub strategy: Given<Strategy>,
     /// `sticky`
@@ -93,6 +95,7 @@ pub(super) fn model(fields: &mut Section<'_>, findings: &mut Findings) -> Model 
             |part, findings| section(part, target, findings),
             findings,
         ),
+        on_untranslatable: fields.single("on_untranslatable", on_untranslatable, findings),
         strategy: fields.single("strategy", strategy, findings),
         sticky: fields.single("sticky", sticky, findings),
         experiment: fields.single("experiment", text, findings),

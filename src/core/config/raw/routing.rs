@@ -6,7 +6,9 @@ use super::super::scalar::{Read, Wrong, count, duration, text, truth};
 use super::super::suggest;
 use super::each;
 use crate::config::Explains;
-use crate::config::routing::{Capability, Comparison, Complexity, Sticky, Strategy, WhenTooLong};
+use crate::config::routing::{
+    Capability, Comparison, Complexity, OnUntranslatable, Sticky, Strategy, WhenTooLong,
+};
 
 /// A text, or a list of some: one of them.
 pub type Texts = Given<Vec<Written<String>>>;
@@ -273,6 +275,10 @@ pub(super) fn when_too_long(scalar: &Scalar) -> Read<WhenTooLong> {
     word(scalar, "way out", &["refuse", "send"])
 }
 
+pub(super) fn on_untranslatable(scalar: &Scalar) -> Read<OnUntranslatable> {
+    word(scalar, "way to go on", &["refuse", "skip_target", "drop"])
+}
+
 /// What `telemetry.explain` may be.
 pub(super) fn explains(scalar: &Scalar) -> Read<Explains> {
     word(
@@ -341,20 +347,16 @@ fn comparisons(scalar: &Scalar) -> Read<Vec<Comparison>> {
     let Some(all) = all else {
         return Err(wrong(format!("{} is no comparison", scalar.shown())));
     };
-    let bounds = all.iter().map(|comparison| match comparison {
+    let mut bounds = all.iter().map(|comparison| match comparison {
         Comparison::Less(than) => (0, than.checked_sub(1)),
         Comparison::AtMost(than) => (0, Some(*than)),
         Comparison::More(than) => (than.saturating_add(1), Some(u64::MAX)),
         Comparison::AtLeast(than) => (*than, Some(u64::MAX)),
     });
-    let fits = bounds.fold(
-        Some((0, u64::MAX)),
-        |window: Option<(u64, u64)>, (low, high)| {
-            let (least, most) = window?;
-            let (least, most) = (least.max(low), most.min(high?));
-            (least <= most).then_some((least, most))
-        },
-    );
+    let fits = bounds.try_fold((0, u64::MAX), |(least, most): (u64, u64), (low, high)| {
+        let (least, most) = (least.max(low), most.min(high?));
+        (least <= most).then_some((least, most))
+    });
     match fits {
         Some(_) => Ok(all),
         None => Err(wrong(format!("no number is {}", scalar.shown()))),

@@ -23,6 +23,10 @@ pub struct Tenants {
     pub models: Given<Vec<Named<Money>>>,
     /// `tags`
     pub tags: Given<Vec<Named<Money>>>,
+    /// `endpoints`, by path.
+    pub endpoints: Given<Vec<Named<Money>>>,
+    /// `tiers`
+    pub tiers: Given<Vec<Named<Money>>>,
 }
 
 /// An element of `tenants.keys`
@@ -75,6 +79,8 @@ pub(super) fn tenants(fields: &mut Section<'_>, findings: &mut Findings) -> Tena
         everyone: fields.section("everyone", money, findings),
         models: named(fields, "models", money, findings),
         tags: named(fields, "tags", money, findings),
+        endpoints: named(fields, "endpoints", money, findings),
+        tiers: named(fields, "tiers", money, findings),
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
+use super::past::Past;
 use super::row::{LeaseRow, Short, Standing};
 use crate::money::ids::{LeaseId, Millis, OpenId, ScopeId};
 use crate::money::message::{AMOUNT_MAX, Open, Return, Usage, Want};
@@ -90,6 +91,18 @@ impl Waiting {
     }
 }
 
+/// How it stands between this worker and the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Line {
+    /// It answered all that it was asked.
+    #[default]
+    Heard,
+    /// It has not answered what was sent since.
+    Asked(Millis),
+    /// The last call did not get through.
+    CutOff,
+}
+
 /// One worker.
 #[derive(Debug, Default)]
 pub struct Keeper {
@@ -100,9 +113,8 @@ pub struct Keeper {
     /// Scopes this worker took from, and when last.
     mine: BTreeMap<ScopeId, Millis>,
     heard_at: Millis,
-    asked_at: Option<Millis>,
-    /// The last call did not get through.
-    is_cut_off: bool,
+    line: Line,
+    past: Past,
     swept_at: Millis,
     is_urgent: bool,
 }
@@ -114,9 +126,37 @@ impl Standings for Keeper {
 }
 
 impl Keeper {
-    /// The service said who this process is.
-    pub fn begin(&mut self, outbox: Outbox) {
+    /// The service said who this process is, and with which lease its leases begin.
+    pub fn begin(&mut self, rows: &mut impl Rows, mut outbox: Outbox, leases_from: LeaseId) {
+        self.past.ends(leases_from);
+        for usage in self.past.unsaid(rows) {
+            outbox.report(usage);
+        }
         self.outbox = Some(outbox);
+    }
+
+    /// The service has forgotten who this process is. What ended and was not answered is said again as soon as the
+    /// process has a name.
+    pub fn start_over(&mut self) {
+        self.line = Line::Heard;
+        if let Some(outbox) = self.outbox.take() {
+            outbox
+                .abandon()
+                .into_iter()
+                .for_each(|usage| self.past.keep(usage));
+        }
+    }
+
+    /// Takes over what a stream that is forgotten had yet to say.
+    pub fn inherit(&mut self, rows: &mut impl Rows, forgotten: Outbox) {
+        for usage in forgotten.abandon() {
+            self.past.keep(usage);
+        }
+        if let Some(outbox) = &mut self.outbox {
+            for usage in self.past.unsaid(rows) {
+                outbox.report(usage);
+            }
+        }
     }
 
     /// Whether it knows who it is.
@@ -137,20 +177,23 @@ impl Keeper {
     /// The batch was sent.
     pub fn sent(&mut self, now: Millis) {
         self.is_urgent = false;
-        self.asked_at = self.asked_at.or(Some(now));
+        if self.line == Line::Heard {
+            self.line = Line::Asked(now);
+        }
     }
 
     /// Whether the service does not answer.
     pub fn is_away(&self, now: Millis) -> bool {
-        let silent = self
-            .asked_at
-            .is_some_and(|asked| now.is_over(asked, AWAY_AFTER_MS));
-        self.is_cut_off || silent
+        match self.line {
+            Line::Heard => false,
+            Line::Asked(since) => now.is_over(since, AWAY_AFTER_MS),
+            Line::CutOff => true,
+        }
     }
 
     /// A call did not get through.
     pub fn cut_off(&mut self) {
-        self.is_cut_off = true;
+        self.line = Line::CutOff;
     }
 
     /// How many wait.
@@ -193,6 +236,9 @@ impl Keeper {
     /// Puts back a part of a hold that is not needed any more.
     pub fn release(&mut self, rows: &mut impl Rows, parts: Vec<Part>) {
         for part in parts {
+            if self.past.has(part.lease) {
+                continue;
+            }
             let (_, back) = rows.change(part.scope, |row| {
                 let released = row.release(part.lease, part.nanos);
                 (released.row, released.back)
@@ -210,6 +256,10 @@ impl Keeper {
             returns,
         } = loop {
             match settling.next_step() {
+                SettlingStep::Pay { part, cost } if self.past.has(part.lease) => {
+                    rows.change(part.scope, |row| (row.owing(cost), ()));
+                    settling.owed(cost);
+                }
                 SettlingStep::Pay { part, cost } => {
                     let (_, (charge, back)) = rows.change(part.scope, |row| {
                         let settled = row.settle(part.lease, part.nanos, cost);
@@ -223,15 +273,17 @@ impl Keeper {
         for back in returns {
             self.give_back(Some(back));
         }
-        if let Some(outbox) = &mut self.outbox {
-            outbox.report(Usage {
-                closes: ending.closes,
-                charges,
-                debts,
-                cost: ending.cost,
-                record: ending.record,
-                ..Usage::default()
-            });
+        let usage = Usage {
+            closes: ending.closes,
+            charges,
+            debts,
+            cost: ending.cost,
+            record: ending.record,
+            ..Usage::default()
+        };
+        match &mut self.outbox {
+            Some(outbox) => outbox.report(usage),
+            None => self.past.keep(usage),
         }
     }
 
@@ -315,8 +367,7 @@ impl Keeper {
     /// The service spoke.
     pub fn heard(&mut self, now: Millis) {
         self.heard_at = now;
-        self.asked_at = None;
-        self.is_cut_off = false;
+        self.line = Line::Heard;
     }
 
     /// Time passes: tries again for those who wait, refuses those who waited long enough, sends home what lies idle.
@@ -372,7 +423,7 @@ impl Keeper {
                             Err(short) => (row, (Err(short), row.standing)),
                         });
                     self.standings.insert(scope, standing);
-                    if result.is_err() && self.borrow(rows, wanted, scope, now) {
+                    if result.is_err() && self.borrow(rows, wanted, (scope, slot), now) {
                         taking.took(slot, LeaseId::UNCOVERED);
                     } else {
                         self.took(&mut taking, scope, slot, result, now);
@@ -386,17 +437,22 @@ impl Keeper {
     }
 
     /// While the service is away a request may go uncovered, as far as the terms of its purse allow it. What one process
-    /// has borrowed stands in the row, for all its workers.
+    /// has borrowed stands in the row, for all its workers: where they do not share the row, none of them sees what the
+    /// others have borrowed, so a bounded debt is not to be had there.
     fn borrow(
         &mut self,
         rows: &mut impl Rows,
         wanted: &Wanted,
-        scope: ScopeId,
+        (scope, slot): (ScopeId, Option<u32>),
         now: Millis,
     ) -> bool {
         let payer = wanted.payers.iter().find(|payer| payer.scope == scope);
         let allowed = match payer {
-            Some(payer) if self.is_away(now) => payer.debt.unwrap_or(AMOUNT_MAX),
+            Some(payer) if self.is_away(now) => match payer.debt {
+                None => AMOUNT_MAX,
+                Some(debt) if slot.is_some() => debt,
+                Some(_) => NanoUsd::ZERO,
+            },
             Some(_) | None => NanoUsd::ZERO,
         };
         if allowed == NanoUsd::ZERO {
@@ -421,6 +477,7 @@ impl Keeper {
         match result {
             Ok((lease, ask)) => {
                 taking.took(slot, lease);
+                self.past.note(lease, scope);
                 self.mine.insert(scope, now);
                 if let Some((outbox, want)) = self.outbox.as_mut().zip(ask) {
                     outbox.want(want);
@@ -499,6 +556,7 @@ impl Keeper {
     }
 
     fn give_back(&mut self, back: Option<Return>) {
+        let back = back.filter(|back| !self.past.has(back.lease));
         if let Some((outbox, back)) = self.outbox.as_mut().zip(back) {
             outbox.give_back(back);
         }

@@ -13,6 +13,7 @@ mod demand;
 mod hold;
 mod keeper;
 mod outbox;
+mod past;
 mod row;
 mod slot;
 

@@ -299,6 +299,16 @@ impl Outbox {
         }
     }
 
+    /// What ended and was not answered, of a stream that nobody knows any more.
+    pub fn abandon(self) -> Vec<Usage> {
+        let batch = match self.state {
+            State::Collecting => None,
+            State::ExpectReply { batch, .. } | State::ExpectCure { batch, .. } => Some(batch),
+        };
+        let sent = batch.into_iter().flat_map(|batch| batch.usage);
+        sent.chain(self.usage).collect()
+    }
+
     /// As many of the requests that ended as go into one batch.
     fn first_usage(&mut self) -> Vec<Usage> {
         let mut bytes: usize = 0;

@@ -186,6 +186,30 @@ impl LeaseRow {
         })
     }
 
+    /// As a process has it that was named anew: leases before `first` are gone with the memory of who gave them.
+    #[must_use]
+    pub fn since(self, first: LeaseId) -> Self {
+        if self.lease == LeaseId::UNCOVERED || self.lease >= first {
+            return self;
+        }
+        Self {
+            demand: self.demand,
+            used_at: self.used_at,
+            standing: self.standing,
+            uncovered: self.uncovered,
+            ..Self::new(self.scope)
+        }
+    }
+
+    /// This was spent, and no lease covers it.
+    #[must_use]
+    pub fn owing(self, nanos: NanoUsd) -> Self {
+        Self {
+            uncovered: more(self.uncovered, nanos),
+            ..self
+        }
+    }
+
     /// The service has posted what was uncovered: as much may be borrowed again.
     #[must_use]
     pub fn repaid(self, nanos: NanoUsd) -> Self {

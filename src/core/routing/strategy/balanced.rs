@@ -17,7 +17,7 @@ impl Strategy for Balanced {
         let seconds = i64::try_from(ask.now_ms() / 1_000).unwrap_or_default();
         let balance = at(inputs.routing, seconds);
         let pace = |candidate: &Candidate<'_>| {
-            let pace = candidate.pace(ask.stream);
+            let pace = candidate.pace(ask);
             pace.map(|(mean_us, deviation_us)| mean_us.saturating_add(deviation_us))
         };
         let cost = |candidate: &Candidate<'_>| candidate.estimate.map(|cost| cost.0);

@@ -21,7 +21,7 @@ impl Strategy for Fastest {
             if at_random == Some(position) {
                 return 0;
             }
-            let Some((mean_us, deviation_us)) = candidate.pace(ask.stream) else {
+            let Some((mean_us, deviation_us)) = candidate.pace(ask) else {
                 return 0;
             };
             let works = 1_001_u64.saturating_sub(candidate.unreliability(ask.now_ms()));

@@ -3,7 +3,7 @@
 
 use crate::config::Target;
 use crate::config::routing::Sticky;
-use crate::routing::{Ask, random};
+use crate::routing::{Ask, random, traits};
 
 /// What a request has in common with those it belongs to; none where it belongs to nobody.
 pub fn seed(sticky: Sticky, ask: &Ask<'_>, experiment: &str) -> Option<u64> {
@@ -17,7 +17,7 @@ pub fn seed(sticky: Sticky, ask: &Ask<'_>, experiment: &str) -> Option<u64> {
         Sticky::Conversation => {
             // Two callers who begin alike share no cache that belongs to one of them.
             let of_caller = random::of_text(ask.caller.team.as_bytes());
-            return Some(random::mix(ask.traits.beginning ^ of_caller));
+            return Some(random::mix(traits::beginning(ask.body) ^ of_caller));
         }
     };
     // The users of one experiment are not those of the next.

@@ -131,7 +131,7 @@ fn an_explanation_has_the_numbers_and_moves_up_when_one_cannot() {
                 one["target"],
                 one["estimate_nanousd"],
                 one["health"],
-                one.get("place").or(one.get("passed_over")).unwrap()
+                one.get("place").or_else(|| one.get("passed_over")).unwrap()
             )
         })
         .collect();

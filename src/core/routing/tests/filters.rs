@@ -11,6 +11,7 @@ use crate::health::row::Left;
 use crate::health::{Attempted, Outcome, Rules, Trouble};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_filter_keeps_out_what_it_is_for() {
     type Bend = fn(&mut World);
     let table: &[(&str, Bend, &str)] = &[
@@ -266,7 +267,7 @@ fn a_budget_that_is_nearly_spent_leads_to_the_cheaper_model() {
     let other = world.add_model("other", &[(0, "o")]);
     world.instead = vec![other];
     world.routing().fallbacks = vec![other];
-    world.downgraded_to = Some(small);
+    world.downgraded_to = Some((small, Because::Budget));
     assert_eq!(world.route().1.reason(), "budget");
     assert_eq!(world.chain(), "s");
 }

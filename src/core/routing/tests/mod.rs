@@ -7,6 +7,7 @@ mod order;
 
 use std::collections::BTreeMap;
 
+use super::explanation::Because;
 use super::traits::Traits as Body;
 use super::wishes::Wishes;
 use super::*;
@@ -28,10 +29,11 @@ struct World {
     off: Switches,
     memory: Memory,
     body: Body,
+    said: String,
     wishes: Wishes,
     caller: Key,
     instead: Vec<usize>,
-    downgraded_to: Option<usize>,
+    downgraded_to: Option<(usize, Because)>,
     prompt: u64,
     now_ms: u64,
     random: u64,
@@ -80,6 +82,7 @@ fn world() -> World {
         off: Switches::default(),
         memory: Memory::default(),
         body: Body::default(),
+        said: String::new(),
         wishes: Wishes::default(),
         caller: Key {
             name: "k".to_owned(),
@@ -157,6 +160,7 @@ impl World {
             endpoint: "/v1/chat/completions",
             stream: true,
             prompt: Tokens(self.prompt),
+            body: self.said.as_bytes(),
             traits: &self.body,
             wishes: &self.wishes,
             caller: &self.caller,
