@@ -26,6 +26,16 @@ pub struct Endpoint {
     pub kind: Kind,
 }
 
+impl Endpoint {
+    /// Where its requests go, behind the provider's own path. Whoever counts tokens does it where callers look for it.
+    pub fn behind(&self) -> &'static str {
+        match self.kind {
+            Kind::Forwarded { path, .. } => path,
+            Kind::CountTokens | Kind::ListModels => self.path,
+        }
+    }
+}
+
 /// What happens with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

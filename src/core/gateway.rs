@@ -145,6 +145,17 @@ enum State {
     Decided,
 }
 
+impl State {
+    fn expecting(expected: Expected, head: Head<'_>) -> Result<Self, Refusal> {
+        if expected.endpoint.form == Form::Json {
+            return Ok(Self::ExpectBody(expected));
+        }
+        let boundary = multipart::boundary(head.text("content-type").unwrap_or_default())?;
+        let scanner = Box::new(Scanner::new(&boundary));
+        Ok(Self::ExpectForm(expected, scanner))
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Expected {
     caller: Rc<Caller>,
@@ -367,19 +378,14 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let expected = Expected {
-            caller,
-            endpoint,
-            wishes: Wishes::read(head, &self.config.looks().headers),
-        };
-        self.state = match endpoint.form {
-            Form::Json => State::ExpectBody(expected),
-            Form::Multipart => {
-                let content_type = head.text("content-type").unwrap_or_default();
-                let boundary = multipart::boundary(content_type)?;
-                State::ExpectForm(expected, Box::new(Scanner::new(&boundary)))
-            }
-        };
+        self.state = State::expecting(
+            Expected {
+                caller,
+                endpoint,
+                wishes: Wishes::read(head, &self.config.looks().headers),
+            },
+            head,
+        )?;
         Ok(Step::AwaitBody)
     }
 
@@ -426,12 +432,9 @@ impl Admission {
             &weighed.purses,
         );
         let question = Question::of(&weighed);
-        let (path, (chain, explanation)) = match endpoint.kind {
-            Kind::Forwarded { path, .. } => (path, self.plan(&question, &bounds, weather)?),
-            // Whoever counts for us does it where callers look for it.
-            Kind::CountTokens | Kind::ListModels => {
-                (endpoint.path, self.counters(&question, &bounds)?)
-            }
+        let (chain, explanation) = match endpoint.kind {
+            Kind::Forwarded { .. } => self.plan(&question, &bounds, weather)?,
+            Kind::CountTokens | Kind::ListModels => self.counters(&question, &bounds)?,
         };
         if chain.is_empty() {
             return Ok(Step::Answer(told::counted(&weighed.prompt)));
@@ -442,7 +445,7 @@ impl Admission {
             config: Rc::clone(&self.config),
             caller: weighed.expected.caller,
             endpoint,
-            path,
+            path: endpoint.behind(),
             request: weighed.request,
             model: explanation.model,
             downgraded: explanation.because == Because::Budget,

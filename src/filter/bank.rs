@@ -557,7 +557,6 @@ impl Bank {
     fn start_over(&mut self, now: Millis) {
         log::error!(
             "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
-            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew"
         );
         if let Some(line) = self.line.take() {
             line.forget_process();

@@ -56,10 +56,7 @@ impl Admission {
         let cheaper = cover::downgrade(&purses, standings);
         let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
         let counted_as = downgraded_to.unwrap_or(asked);
-        let prompt = match &content {
-            Content::Object(body) => self.count(counted_as, body, counter),
-            Content::Form(_) => content::NO_TEXT,
-        };
+        let prompt = self.count(counted_as, &content, counter);
         Ok(Weighed {
             expected: Expected {
                 caller: Rc::clone(caller),
@@ -162,7 +159,10 @@ impl Admission {
 
     /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
     /// nobody can aim at.
-    fn count(&self, model: usize, body: &[u8], counter: &mut Counter) -> Count {
+    fn count(&self, model: usize, content: &Content, counter: &mut Counter) -> Count {
+        let Content::Object(body) = content else {
+            return content::NO_TEXT;
+        };
         let target = self
             .config
             .models
