@@ -208,7 +208,9 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         cost_nanousd: bill
             .map(|bill| bill.cost)
             .filter(|cost| accepted || cost.0 > 0),
-        cost_basis: bill.map(|bill| bill.basis).filter(|_| accepted),
+        cost_basis: bill
+            .filter(|bill| accepted || bill.cost.0 > 0)
+            .map(|bill| bill.basis),
         priced: (accepted && bill.is_none()).then_some(Priced::Unknown),
         tags: &exchange.tags,
         budgets: exchange

@@ -231,6 +231,18 @@ impl Refusal {
         .blaming("model")
     }
 
+    /// A request whose worst case nobody can tell, under a hard budget.
+    pub fn unbounded(what: &str) -> Self {
+        Self::new(
+            400,
+            "unbounded_request",
+            format!(
+                "Nobody can tell beforehand what this request costs: it has {what}, and a budget covers only what has a \
+                 bound. Leave that out, or ask the gateway's operator to write `unbounded_hold` for this model."
+            ),
+        )
+    }
+
     /// More body than is read.
     pub fn body_too_large(max: u64) -> Self {
         Self::new(

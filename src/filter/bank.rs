@@ -19,6 +19,8 @@ use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::counters::Shift;
+use crate::figures::{Figures, Now};
 use crate::host;
 use crate::host::call::{self, Context};
 use crate::line::{self, Begun, Line, Orphan};
@@ -82,9 +84,12 @@ struct Bank {
     /// Who is to be told what.
     news: VecDeque<(u32, News)>,
     revision: u64,
+    /// The oldest state of which a key is known.
+    looked_up_at: Option<u64>,
     watched_at: Millis,
     reported_at: Millis,
-    sync_failures: u64,
+    calls_failed: u64,
+    figures: Figures,
 }
 
 thread_local! {
@@ -148,11 +153,6 @@ pub(crate) fn hold(wanted: Wanted, request: Context, now: Timestamp) -> Option<O
         outcome
     })
     .flatten()
-}
-
-/// Holds money for an attempt, now or not at all.
-pub(crate) fn raise(wanted: &Wanted, now: Timestamp) -> Option<Outcome> {
-    with(|bank| bank.keeper.raise(&mut bank.rows, wanted, millis(now)))
 }
 
 /// Puts back what a request does not need any more.
@@ -219,9 +219,13 @@ pub(crate) fn settle(hold: Hold, ending: Ending) {
     });
 }
 
-/// Time passes.
-pub(crate) fn tick(now: Timestamp) {
-    with(|bank| bank.tick(now));
+/// Time passes. What moved among the figures.
+pub(crate) fn tick(now: Timestamp) -> Vec<Shift> {
+    let shifts = with(|bank| {
+        bank.tick(now);
+        bank.shifts(millis(now))
+    });
+    shifts.unwrap_or_default()
 }
 
 /// Tells those who wait, some at a time.
@@ -250,6 +254,18 @@ pub(crate) fn failed(token: u32, callers: &mut Callers, now: Timestamp) {
 }
 
 impl Bank {
+    fn shifts(&mut self, now: Millis) -> Vec<Shift> {
+        if self.service.is_none() {
+            return Vec::new();
+        }
+        self.figures.shifts(Now {
+            moved: self.rows.moved.take(),
+            waiting: self.keeper.waiting(),
+            away: u64::from(self.keeper.is_away(now)),
+            failures: self.calls_failed,
+        })
+    }
+
     /// Whether the call is on its way. `caller` is who the running callback acts for.
     fn call(&mut self, method: &str, message: &[u8], what: Call, caller: Context) -> bool {
         let (Some(plugin), Some(service)) = (self.plugin, &self.service) else {
@@ -418,7 +434,7 @@ impl Bank {
         }
         self.keeper.sent(now);
         if !self.call("Sync", &message, Call::Sync(batch.stream), caller) {
-            self.sync_failures = self.sync_failures.saturating_add(1);
+            self.calls_failed = self.calls_failed.saturating_add(1);
         }
     }
 
@@ -447,6 +463,8 @@ impl Bank {
             Call::Lookup(hash) => {
                 match decode::<proto::LookupReply>("LookupReply", message) {
                     Ok(reply) => {
+                        let at = self.looked_up_at.unwrap_or(reply.revision);
+                        self.looked_up_at = Some(at.min(reply.revision));
                         let state = reply.keys.into_iter().next();
                         let key = state.and_then(|state| read_key(&state.key_json));
                         callers.learn(hash, key, now);
@@ -563,8 +581,11 @@ impl Bank {
         now: Timestamp,
     ) -> Option<Commons> {
         let reply: proto::WatchReply = decode("WatchReply", message).ok()?;
+        // To the first question the answer is always that all may be new; what was looked up since then is not.
+        let is_first = self.revision == 0;
+        let is_new = self.looked_up_at.is_none_or(|at| at >= reply.revision);
         self.revision = reply.revision;
-        if reply.reset {
+        if reply.reset && !(is_first && is_new) {
             callers.forget();
         }
         for state in reply.keys {
@@ -580,20 +601,21 @@ impl Bank {
     }
 
     fn failed(&mut self, token: u32, callers: &mut Callers, now: Timestamp) {
-        match self.calls.remove(&token) {
-            Some(Call::Lookup(hash)) => {
+        let Some(call) = self.calls.remove(&token) else {
+            return;
+        };
+        self.calls_failed = self.calls_failed.saturating_add(1);
+        match call {
+            Call::Lookup(hash) => {
                 callers.away(hash, now);
                 self.identified(hash);
             }
-            Some(Call::Sync(_) | Call::Hello) => {
-                self.keeper.cut_off();
-                self.sync_failures = self.sync_failures.saturating_add(1);
-            }
-            Some(Call::Rates(_)) => {
+            Call::Sync(_) | Call::Hello => self.keeper.cut_off(),
+            Call::Rates(_) => {
                 let told = room::lost(now);
                 self.tell_room(told);
             }
-            Some(Call::Watch) | None => {}
+            Call::Watch => {}
         }
     }
 }

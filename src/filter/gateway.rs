@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use tollgate_core::attempt::Follows;
 use tollgate_core::auth::{self, KeyHash};
+use tollgate_core::bill;
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
+use tollgate_core::cover::Waited;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
@@ -26,7 +28,7 @@ use tollgate_core::vouched::Vouched;
 
 use crate::bank::{self, News};
 use crate::callbacks::{self, Action, Then};
-use crate::counters::Counters;
+use crate::counters::{Counters, Shift};
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
@@ -101,6 +103,13 @@ impl Settings {
         }
     }
 
+    /// Tells how the figures of this process moved.
+    pub(crate) fn shifted(&self, shifts: &[Shift]) {
+        if let (false, Ok(callers)) = (shifts.is_empty(), self.callers.try_borrow()) {
+            self.counters.shift(&self.config, callers.labels(), shifts);
+        }
+    }
+
     fn commons(&self) -> Rc<Commons> {
         let known = self.commons.try_borrow();
         known.map_or_else(|_| Rc::default(), |commons| Rc::clone(&commons))
@@ -166,6 +175,8 @@ pub(crate) struct Stream {
     context: u32,
     admission: Admission,
     waits: Waits,
+    /// What it had to wait for.
+    waited: Waited,
     opening: Opening,
     /// What it has of its limits.
     taken: Taken,
@@ -189,6 +200,7 @@ impl Stream {
             context,
             admission,
             waits: Waits::default(),
+            waited: Waited::default(),
             opening: Opening::default(),
             taken: Taken::default(),
             standing: Vec::new(),
@@ -301,6 +313,7 @@ impl Stream {
 
     fn identify(&mut self, hash: KeyHash) -> Action {
         self.waits = Waits::Identity { whole: None };
+        self.waited = self.waited.max(Waited::Identity);
         if let Ok(mut callers) = self.settings.callers.try_borrow_mut() {
             bank::identify(hash, Context(self.context), &mut callers, host::now());
         }
@@ -363,6 +376,7 @@ impl Stream {
             Some(outcome) => self.covered(outcome),
             None => {
                 self.waits = Waits::Money;
+                self.waited = Waited::Money;
                 Action::Pause
             }
         }
@@ -516,6 +530,9 @@ impl Stream {
         if self.settings.config.telemetry.explain == Explains::ToCaller {
             let route = exchange.explanation.json(&exchange.config);
             set("x-tollgate-route", &route.to_string());
+        }
+        if let Some(cost) = bill::told(exchange) {
+            set("x-tollgate-cost", cost.to_string().trim_start_matches('$'));
         }
         if let Some(warning) = &exchange.warning {
             set("x-tollgate-budget-warning", warning);

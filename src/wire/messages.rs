@@ -162,6 +162,9 @@ pub struct Status {
     /// Missing for a budget without end.
     #[prost(uint64, optional, tag = "5")]
     pub resets_in_ms: ::core::option::Option<u64>,
+    /// Not spent of the budget that has least of it, whoever holds it; missing if no budget binds.
+    #[prost(uint64, optional, tag = "6")]
+    pub left: ::core::option::Option<u64>,
 }
 /// Why nothing of a batch was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

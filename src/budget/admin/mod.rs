@@ -13,13 +13,14 @@ pub mod operation;
 pub mod operations;
 mod reply;
 mod reports;
+mod reprice;
 mod request;
 mod server;
 mod switches;
 mod tenants;
 pub mod token;
 
-pub use backend::{Backend, Decide};
+pub use backend::{Backend, Decide, Reprice};
 pub use openapi::document;
 pub use reply::{Refused, Reply};
 pub use request::{Context, Request};

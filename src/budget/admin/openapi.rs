@@ -207,6 +207,26 @@ fn schemas() -> Value {
     all
 }
 
+fn reprice_fields() -> Value {
+    let price = json!({
+        "provider": text(),
+        "model": text(),
+        "since": text(),
+        "price": {
+            "type": "object",
+            "description": "As in the plugin's configuration: whole nano-dollars for a million tokens.",
+        },
+    });
+    json!({
+        "from": text(),
+        "until": text(),
+        "after": text(),
+        "reason": text(),
+        "dry_run": {"type": "boolean"},
+        "prices": {"type": "array", "items": written(&[price], &["provider", "model", "price"])},
+    })
+}
+
 fn written_schemas() -> Value {
     let (budgets, limits) = (budget_fields(), limit_fields());
     let tenant = [tenant_fields(), budgets.clone(), limits.clone()];
@@ -242,6 +262,7 @@ fn written_schemas() -> Value {
         "Rotation": written(&[json!({"overlap": text()})], &[]),
         "Expiry": written(&[json!({"at": text()})], &[]),
         "SwitchOff": written(&[json!({"reason": text()})], &[]),
+        "Reprice": written(&[reprice_fields()], &["from", "prices"]),
     })
 }
 
@@ -287,6 +308,7 @@ fn shown_schemas() -> Value {
         "Switches": list_of("Switch"),
         "Spend": object(spend, &["from", "until", "data", "total"]),
         "Record": entry(&["name", "record", "cost"]),
+        "Repriced": entry(&["records", "same", "corrected", "more", "less", "not_by_usage", "no_price", "failed", "next"]),
         "RecordPage": page_of("Record"),
         "Audit": entry(&["id", "at", "actor", "action", "kind", "name", "detail"]),
         "AuditPage": page_of("Audit"),

@@ -20,6 +20,7 @@ pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 pub mod check;
 pub mod clock;
 pub mod deploy;
+pub mod hold;
 pub mod identity;
 pub mod looks;
 pub mod moment;

@@ -85,6 +85,7 @@ impl Admission {
         let counted = self.config.models.get(question.counted_as);
         let first = counted.and_then(|model| model.targets.first());
         let family = Family::of(first.map_or("", |target| &target.model));
+        let key = question.expected.caller.key.name.as_str();
         let mut chat = None;
         let mut chain = Vec::with_capacity(picks.len());
         let mut why = None;
@@ -99,7 +100,14 @@ impl Admission {
             let asked = (question.expected.endpoint, wish.policy());
             let planned = self
                 .way(asked, target, question.body, bounds, &mut chat)
-                .and_then(|way| Ok(bounds.planned(&pick, target, family, way)?));
+                .and_then(|way| {
+                    let usual = bounds
+                        .goes_by_what_is_usual()
+                        .then(|| weather.usual.answer(key, pick.model))
+                        .flatten();
+                    let of_target = (target, usual);
+                    Ok(bounds.planned(&pick, of_target, family, question.body, way)?)
+                });
             // Who only finds out if he is well again would not have been asked first.
             let first = chain.is_empty() && pick.attempted == Attempted::Ordinary;
             match planned {
@@ -149,7 +157,13 @@ impl Admission {
             attempted: Attempted::Ordinary,
         };
         let family = Family::of(&target.model);
-        let planned = bounds.planned(&pick, target, family, (Way::Passes, None))?;
+        let planned = bounds.planned(
+            &pick,
+            (target, None),
+            family,
+            question.body,
+            (Way::Passes, None),
+        )?;
         Ok((vec![planned], explanation))
     }
 
@@ -214,8 +228,7 @@ impl Admission {
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
             let field = dialect.cap_field(endpoint.path);
-            let tokens = bounds.cap(target);
-            return Ok((Way::Passes, Some(Cap { field, tokens })));
+            return Ok((Way::Passes, Some(bounds.cap_as(field, target))));
         }
         let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
         match others {

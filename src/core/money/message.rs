@@ -145,6 +145,8 @@ pub struct Status {
     pub limit: NanoUsd,
     /// When that budget's window ends; none for a total.
     pub resets_in_ms: Option<u64>,
+    /// What is not spent of the budget that has least of it, whoever holds it; none if no budget binds.
+    pub left: Option<NanoUsd>,
 }
 
 /// Why a batch was not applied. Nothing of it was: the holder keeps it, and somebody has to look.

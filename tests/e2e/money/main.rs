@@ -8,12 +8,17 @@
     reason = "in tests a failure is what an unwrap is for, in their helpers too"
 )]
 
+mod away;
 mod books;
 mod crashes;
+mod departures;
+mod holds;
 mod media;
 mod never_over;
 mod operators;
 mod promises;
+mod reprice;
+mod round_trips;
 #[path = "../../../src/budget/tests/store/server.rs"]
 mod server;
 mod service;

@@ -2,7 +2,7 @@
 
 use super::{AFTER, LIMIT, PAGES, operation, parameter};
 use crate::admin::operation::{Operation, Parameter};
-use crate::admin::reports;
+use crate::admin::{reports, reprice};
 
 /// The dimensions by which records and sums are told apart, as parameters.
 macro_rules! with_dimensions {
@@ -69,6 +69,18 @@ pub(super) fn of_reports() -> Vec<Operation> {
                 "records",
                 "Requests one by one, as long as they are kept.",
                 reports::records,
+            )
+        },
+        Operation {
+            body: Some("Reprice"),
+            answer: (200, "Repriced"),
+            refusals: &[409],
+            ..operation(
+                "POST",
+                "/reprice",
+                "reprice",
+                "Rates a page of records again, by entries beside them. Ask with `after` until there is no `next`.",
+                reprice::reprice,
             )
         },
         Operation {

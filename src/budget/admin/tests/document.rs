@@ -113,6 +113,7 @@ const WALK: &[&str] = &[
     r#"PUT /switches/provider:alpha {"reason": "x"}"#,
     "GET /switches",
     "DELETE /switches/provider:alpha",
+    r#"POST /reprice {"from": "2026-11-20", "prices": [{"provider": "alpha", "model": "m", "price": {"rates": {"input": 1, "output": 1}}}]}"#,
     "GET /spend?by=team",
     "GET /records",
     "GET /audit",

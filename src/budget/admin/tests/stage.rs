@@ -14,7 +14,7 @@ use tollgate_core::tenancy::{Directory, ScopeSpec};
 use tollgate_core::units::{NanoUsd, Timestamp};
 
 use crate::admin::token::AdminToken;
-use crate::admin::{BASE, Backend, Context, Decide, Refused, Settings, serve};
+use crate::admin::{BASE, Backend, Context, Decide, Refused, Reprice, Settings, serve};
 use crate::store::*;
 
 pub(super) const TOKEN: &str = "0123456789abcdef0123";
@@ -43,6 +43,11 @@ impl Backend for Service {
         }
         self.audit.lock().unwrap().extend(plan.audit);
         Ok(())
+    }
+
+    fn reprice(&self, reprice: Reprice) -> Result<usize, Refused> {
+        self.audit.lock().unwrap().push(reprice.audit);
+        Ok(0)
     }
 
     fn read(

@@ -67,13 +67,27 @@ struct Waiting {
     tries_at: Millis,
     short_of: ScopeId,
     /// The service said that it has nothing for it.
-    is_denied: bool,
+    denied: Denied,
+}
+
+/// What the service said to one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Denied {
+    /// Nothing yet: nobody is refused money that was not asked for.
+    NotYet,
+    /// There is too little now; what others hold may come back.
+    ForNow,
+    /// Whatever comes back, it will not be enough.
+    ForGood,
 }
 
 impl Waiting {
-    /// Nobody is refused money that was not asked for.
     fn is_over(&self, now: Millis) -> bool {
-        self.is_denied && now.is_over(self.since, self.wanted.wait_ms)
+        match self.denied {
+            Denied::NotYet => false,
+            Denied::ForNow => now.is_over(self.since, self.wanted.wait_ms),
+            Denied::ForGood => true,
+        }
     }
 }
 
@@ -208,22 +222,10 @@ impl Keeper {
             since: now,
             tries_at: now.after(TRY_AGAIN_MS),
             short_of,
-            is_denied: false,
+            denied: Denied::NotYet,
         });
         self.ask_for_all(rows, now);
         None
-    }
-
-    /// Holds what is wanted now or not at all: for an attempt, which cannot wait.
-    pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
-        match self.take(rows, wanted, now) {
-            Ok(hold) => Outcome::Held(hold),
-            Err(scope) if self.is_away(now) => Outcome::Uncovered(Uncovered::Unreachable { scope }),
-            Err(scope) => {
-                self.ask(rows, scope, now);
-                self.refuse(scope)
-            }
-        }
     }
 
     /// A request that waited is gone.
@@ -324,11 +326,20 @@ impl Keeper {
             let wants = &arrival.answered.wants;
             let needed = wants.iter().find(|want| want.scope == *scope);
             let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
+            let standing = self.standings.get(scope).copied().unwrap_or_default();
             for waiting in &mut self.waiting {
                 let mut payers = waiting.wanted.payers.iter();
-                waiting.is_denied |= asked
+                let is_meant = asked
                     && arrival.sent_at >= waiting.since
                     && payers.any(|payer| payer.scope == *scope);
+                if is_meant {
+                    let denied = if standing.is_hopeless(waiting.wanted.amount) {
+                        Denied::ForGood
+                    } else {
+                        Denied::ForNow
+                    };
+                    waiting.denied = waiting.denied.max(denied);
+                }
             }
         }
         for scope in &arrival.recall {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId, WindowId};
-use crate::money::message::{Grant, SyncReply, SyncRequest, Usage};
+use crate::money::message::{Grant, Status, SyncReply, SyncRequest, Usage};
+use crate::money::thresholds::Action;
 use crate::money::wanted::{Payer, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
@@ -37,6 +38,8 @@ struct Stage {
     rows: Table,
     now: Millis,
     left: BTreeMap<ScopeId, u64>,
+    /// What is not spent of the team's, whoever holds it, if the service says so.
+    unspent: Option<u64>,
     /// What came back unspent.
     returned: u64,
     batches: u32,
@@ -57,6 +60,7 @@ impl Stage {
             rows,
             now: Millis(1_000_000),
             left: [(TEAM, team), (KEY, key)].into(),
+            unspent: None,
             returned: 0,
             batches: 0,
             leases_from: 0,
@@ -96,6 +100,14 @@ impl Stage {
         };
         self.returned += batch.returns.iter().map(|back| back.nanos.0).sum::<u64>();
         for want in &batch.wants {
+            reply.status.push(Status {
+                scope: want.scope,
+                action: Action::None,
+                spent: NanoUsd::ZERO,
+                limit: NanoUsd::ZERO,
+                resets_in_ms: None,
+                left: self.unspent.map(NanoUsd),
+            });
             let left = self.left.get_mut(&want.scope).unwrap();
             let nanos = want.want.0.max(want.need.0).min(*left);
             if nanos < want.need.0 || nanos == 0 {
@@ -197,6 +209,29 @@ fn who_is_short_waits_as_long_as_its_terms_say_and_no_longer() {
         );
         assert!(ticks <= waits, "{ticks} for {wait_ms}");
         assert_eq!(stage.rows.rows[&TEAM].in_flight, NanoUsd(0), "all or none");
+    }
+}
+
+#[test]
+fn whom_nothing_that_may_come_back_can_cover_is_refused_at_once() {
+    for (unspent, is_hopeless) in [(Some(99), true), (Some(100), false), (None, false)] {
+        let mut stage = Stage::new(50, 10_000);
+        stage.unspent = unspent;
+        assert_eq!(stage.hold(100, 60_000), None);
+        let told = stage.answer();
+        assert_eq!(
+            told.len(),
+            usize::from(is_hopeless),
+            "{unspent:?}: {told:?}"
+        );
+        let want = unspent.map(NanoUsd);
+        assert!(
+            told.iter().all(|(_, outcome)| matches!(
+                outcome,
+                Outcome::Uncovered(Uncovered::Exhausted { scope: TEAM, standing }) if standing.left == want
+            )),
+            "{told:?}"
+        );
     }
 }
 

@@ -62,9 +62,16 @@ pub struct Standing {
     pub limit: NanoUsd,
     /// When its window ends; zero for one that never does.
     pub resets_at: Millis,
+    /// What is not spent of the budget that has least of it, whoever holds it; none if no budget binds.
+    pub left: Option<NanoUsd>,
 }
 
 impl Standing {
+    /// Whether so much could not be covered even if everything came back that others hold.
+    pub fn is_hopeless(&self, amount: NanoUsd) -> bool {
+        self.left.is_some_and(|left| left < amount)
+    }
+
     /// How much of the limit is spent.
     pub fn percent(&self) -> Option<u64> {
         let percent = u128::from(self.spent.0).saturating_mul(100);
@@ -281,6 +288,7 @@ impl LeaseRow {
                 spent: status.spent,
                 limit: status.limit,
                 resets_at: resets_at.unwrap_or_default(),
+                left: status.left,
             },
             ..self
         }
