@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tollgate_core::config::Key;
+use tollgate_core::money::ids::Incarnation;
 use tollgate_core::money::message::SyncRequest;
 use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::tenancy::ChangedKeys;
@@ -177,7 +178,7 @@ impl Budget for Calls {
         &self,
         request: Request<proto::RatesRequest>,
     ) -> Result<Response<proto::RatesReply>, Status> {
-        let wants = request.into_inner().wants;
+        let proto::RatesRequest { incarnation, wants } = request.into_inner();
         bounded(wants.len())?;
         let wants = wants.into_iter().map(|want| RateWant {
             limit: RateId(want.limit),
@@ -185,13 +186,18 @@ impl Budget for Calls {
             per_minute: want.per_minute,
             burst: want.burst,
             unused: want.unused,
+            in_use: want.in_use,
         });
-        let grants = self.engine.rates(wants).into_iter();
+        let grants = self
+            .engine
+            .rates(Incarnation(incarnation), wants)
+            .into_iter();
         let grants = grants.map(|grant: RateGrant| proto::RateGrant {
             limit: grant.limit.0,
             amount: grant.amount,
             valid_ms: grant.valid_ms,
             retry_ms: grant.retry_ms,
+            left: grant.left,
         });
         Ok(Response::new(proto::RatesReply {
             grants: grants.collect(),

@@ -6,6 +6,7 @@ use crate::config;
 use crate::dialect::complaint::Class;
 use crate::dialect::passage::Heard;
 use crate::dialect::speak::Fault;
+use crate::endpoint::{self, Answers};
 use crate::handoff::{Body, End, Exchange, Failed, Failure, Tried, Way};
 use crate::head::{Head, strange_to};
 use crate::health::retry_after;
@@ -18,9 +19,11 @@ use crate::units::Timestamp;
 
 mod foreign;
 mod native;
+mod raw;
 
 use foreign::{Foreign, Passing, Shape};
 use native::Events;
+use raw::{Raw, Sort};
 
 /// How much of a reply is held to see whether it is an answer.
 const JUDGED_BYTES_MAX: usize = 65_536;
@@ -42,6 +45,15 @@ pub struct Send {
     pub cluster: String,
     /// The cluster that Envoy asks next if this attempt fails.
     pub next_cluster: Option<String>,
+}
+
+/// What changes in the body of a request: the rest of it is the caller's to the byte, and stays where it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rewrite<'a> {
+    /// So many of its first bytes are replaced.
+    pub front: usize,
+    /// By these.
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// Whether more of a message is to come.
@@ -96,6 +108,7 @@ enum State {
     PassEvents(Box<Events>),
     PassWhole(Box<Tap>),
     PassForeign(Box<Foreign>),
+    PassRaw(Raw),
     /// Whatever still comes is nobody's.
     Ended,
 }
@@ -107,6 +120,8 @@ enum Kind {
     Whole,
     /// Everything else.
     Foreign(Shape, Passing),
+    /// What is not said in words.
+    Raw(Sort),
 }
 
 impl Attempt {
@@ -177,23 +192,31 @@ impl Attempt {
         Ok(send)
     }
 
-    /// The body for this provider. `in_envoy` reads the original again where it was too large to keep.
+    /// What of the body is otherwise for this provider. `in_envoy` reads so many of the first bytes of the original
+    /// again, where it was too large to keep.
     pub fn request_body(
         exchange: &Exchange,
-        in_envoy: impl FnOnce() -> Vec<u8>,
-    ) -> Option<Cow<'_, [u8]>> {
+        in_envoy: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Option<Rewrite<'_>> {
         let (tried, target, provider) = exchange.last()?;
         let cap = exchange.cap(tried.number);
         if let Way::Translated(written) = exchange.way()? {
-            return Some(Cow::Borrowed(&written.body));
+            return Some(Rewrite {
+                front: usize::MAX,
+                bytes: Cow::Borrowed(&written.body),
+            });
         }
         let usage = provider.dialect.provider().stream_usage();
         let splice = &exchange.request.splice;
-        let body = match &exchange.body {
-            Body::Kept(body) => splice.write(body, &target.model, usage, cap),
-            Body::InEnvoy { .. } => splice.write(&in_envoy(), &target.model, usage, cap),
+        let write = |body: &[u8]| splice.write(body, &target.model, usage, cap);
+        let (front, body) = match &exchange.body {
+            Body::Kept(body) => (usize::MAX, write(body)),
+            Body::InEnvoy { .. } => (splice.end(), write(&in_envoy(splice.end()))),
         };
-        body.map(Cow::Owned)
+        body.map(|bytes| Rewrite {
+            front,
+            bytes: Cow::Owned(bytes),
+        })
     }
 
     /// The head of the provider's reply.
@@ -282,7 +305,16 @@ impl Attempt {
         } else {
             None
         };
-        let kind = shape.and_then(|shape| Kind::of(exchange, shape));
+        let kind = match exchange.endpoint.kind {
+            endpoint::Kind::Forwarded {
+                answers: Answers::Anything,
+                ..
+            }
+            | endpoint::Kind::CountTokens => Some(Kind::Raw(Sort::of(head))),
+            endpoint::Kind::Forwarded { .. } | endpoint::Kind::ListModels => {
+                shape.and_then(|shape| Kind::of(exchange, shape))
+            }
+        };
         match kind {
             Some(kind) if plain && follows == Follows::More => {
                 self.state = State::Judge { kind, status };
@@ -307,7 +339,7 @@ impl Attempt {
         match kind {
             Kind::Events | Kind::Foreign(Shape::Events, _) => true,
             Kind::Foreign(Shape::Whole, passing) => passing == Passing::Translated,
-            Kind::Whole => false,
+            Kind::Whole | Kind::Raw(_) => false,
         }
     }
 
@@ -319,7 +351,7 @@ impl Attempt {
         match kind {
             Kind::Foreign(Shape::Events, Passing::Translated) => Some("text/event-stream"),
             Kind::Foreign(Shape::Whole, Passing::Translated) => Some("application/json"),
-            Kind::Foreign(_, Passing::Same) | Kind::Events | Kind::Whole => None,
+            Kind::Foreign(_, Passing::Same) | Kind::Events | Kind::Whole | Kind::Raw(_) => None,
         }
     }
 
@@ -371,6 +403,7 @@ impl Attempt {
                 }
             }
             State::PassForeign(foreign) => BodyStep::Pass(foreign.pass(exchange, bytes, follows)),
+            State::PassRaw(raw) => BodyStep::Pass(raw.pass(exchange, bytes, follows)),
             State::PassEvents(events) => BodyStep::Pass(events.pass(exchange, bytes, follows)),
             State::PassWhole(tap) => {
                 tap.feed(bytes);
@@ -443,6 +476,7 @@ impl Attempt {
         self.state = match kind {
             Kind::Events => State::PassEvents(Box::default()),
             Kind::Whole => State::PassWhole(Box::new(native::tapped(&[]))),
+            Kind::Raw(sort) => State::PassRaw(Raw::new(sort)),
             // It is accepted when it was read.
             Kind::Foreign(Shape::Whole, _) => State::Ended,
             Kind::Foreign(Shape::Events, passing) => match Foreign::new(exchange, passing) {
@@ -521,6 +555,7 @@ impl Kind {
         let proof = match (self, dialect) {
             (Self::Events, _) => native::prove_events(bytes, follows),
             (Self::Whole, _) => native::prove_whole(&native::tapped(bytes), bytes, follows),
+            (Self::Raw(sort), _) => sort.prove(bytes, follows),
             (Self::Foreign(Shape::Events, _), Some(dialect)) => {
                 foreign::prove_events(dialect, bytes, follows)
             }

@@ -164,7 +164,7 @@ fn sent(exchange: &mut Exchange) -> Attempt {
     attempt
         .request_head(exchange, &place, Timestamp(1))
         .unwrap();
-    black_box(Attempt::request_body(exchange, Vec::new));
+    black_box(Attempt::request_body(exchange, |_| Vec::new()));
     attempt
 }
 

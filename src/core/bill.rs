@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::OnDisconnect;
+use crate::endpoint::Metered;
 use crate::handoff::{BrokenBy, End, Ending, Exchange, Failure, Tried};
 use crate::request::Reply;
 use crate::units::{NanoUsd, Tokens};
@@ -46,7 +47,11 @@ pub fn used(exchange: &Exchange) -> (Usage, UsageSource) {
         }
         return (usage, UsageSource::Provider);
     }
-    if progress.first_token.is_none() {
+    let countable = match exchange.endpoint.metered {
+        Metered::ByUsage | Metered::ByCount | Metered::Spoken => progress.first_token.is_some(),
+        Metered::PerRequest | Metered::Nothing => false,
+    };
+    if !countable {
         return (Usage::default(), UsageSource::None);
     }
     let usage = Usage {
@@ -111,6 +116,18 @@ fn of_last(exchange: &Exchange, tried: &Tried, broken_by: BrokenBy) -> Option<(N
     let reserved = (reserved(exchange, tried), Basis::Reserved);
     let (usage, source) = used(exchange);
     let is_hard = exchange.cover.is_hard();
+    let metered = exchange.endpoint.metered;
+    if metered == Metered::Nothing {
+        return Some((NanoUsd::ZERO, Basis::Nothing));
+    }
+    let accepted = matches!(tried.end, End::Accepted { .. });
+    if accepted && source != UsageSource::Provider && !is_hard {
+        let (target, _) = exchange.target(tried.number)?;
+        // What nobody has counted costs nobody knows what, not nothing.
+        if !metered.is_known_by(target.price.as_ref()?) {
+            return None;
+        }
+    }
     let left = broken_by == BrokenBy::Caller;
     let streamed = exchange.request.reply != Reply::Whole;
     match (&tried.end, exchange.progress.ending) {
@@ -158,7 +175,8 @@ fn with_margin(exchange: &Exchange, seen: Usage, margin: u64) -> Usage {
 
 fn cost(exchange: &Exchange, tried: &Tried, usage: &Usage) -> Option<NanoUsd> {
     let (target, _) = exchange.target(tried.number)?;
-    target.price.as_ref()?.cost(usage, 1).ok()
+    let requests = exchange.endpoint.metered.requests(&exchange.request.wishes);
+    target.price.as_ref()?.cost(usage, requests).ok()
 }
 
 fn reserved(exchange: &Exchange, tried: &Tried) -> NanoUsd {

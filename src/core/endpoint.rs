@@ -7,6 +7,8 @@ use crate::dialect::completions::Completions;
 use crate::dialect::openai::ChatCompletions;
 use crate::dialect::responses::Responses;
 use crate::dialect::speak::Client;
+use crate::price::Price;
+use crate::request::Wishes;
 
 /// A path that is understood.
 pub struct Endpoint {
@@ -16,8 +18,22 @@ pub struct Endpoint {
     pub method: &'static str,
     /// What the caller speaks there.
     pub client: &'static dyn Client,
+    /// How the question is written.
+    pub form: Form,
+    /// How it is known what was used.
+    pub metered: Metered,
     /// What happens with it.
     pub kind: Kind,
+}
+
+impl Endpoint {
+    /// Where its requests go, behind the provider's own path. Whoever counts tokens does it where callers look for it.
+    pub fn behind(&self) -> &'static str {
+        match self.kind {
+            Kind::Forwarded { path, .. } => path,
+            Kind::CountTokens | Kind::ListModels => self.path,
+        }
+    }
 }
 
 /// What happens with a request.
@@ -33,6 +49,8 @@ pub enum Kind {
         others: Others,
         /// Whether a stream may be asked for.
         streams: Streams,
+        /// What comes back.
+        answers: Answers,
     },
     /// Answered here: which models the caller may use.
     ListModels,
@@ -47,6 +65,61 @@ pub enum Others {
     Translated,
     /// There is no neutral form of it.
     Never,
+    /// There is none, but Cohere has the same by another path.
+    Reranked,
+}
+
+/// How a question is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As one object.
+    Json,
+    /// As a form with files.
+    Multipart,
+}
+
+/// What comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// What a model says, read event by event.
+    Words,
+    /// Sound, pictures, scores: it passes as it comes, and only figures in it are read.
+    Anything,
+}
+
+/// How it is known what a request used; the provider's own figures always come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metered {
+    /// Providers say so; where one does not, its words are counted.
+    ByUsage,
+    /// Providers say nothing or count in another unit: the tokens of the text that was sent are what it used.
+    ByCount,
+    /// The same, but what comes back is sound: without figures nobody knows how much of it there was.
+    Spoken,
+    /// Not every provider says so, and there is no text to count: without figures only a price for each request, or
+    /// for each of the pictures that are asked for, is known.
+    PerRequest,
+    /// It is answered here, and costs nothing.
+    Nothing,
+}
+
+impl Metered {
+    /// Whether the price of a request follows, and is bounded before it, without the provider's figures.
+    pub fn is_known_by(self, price: &Price) -> bool {
+        match self {
+            Self::ByUsage | Self::ByCount | Self::Nothing => true,
+            Self::Spoken => !price.charges_answers(),
+            Self::PerRequest => !price.charges_answers() && !price.charges_prompts(),
+        }
+    }
+
+    /// How often a price for each request is charged.
+    pub fn requests(self, wishes: &Wishes) -> u64 {
+        match self {
+            Self::PerRequest => wishes.choices,
+            Self::ByUsage | Self::ByCount | Self::Spoken | Self::Nothing => 1,
+        }
+    }
 }
 
 /// Whether an endpoint can answer as a stream.
@@ -68,12 +141,74 @@ const fn chat(
         path,
         method: "POST",
         client,
+        form: Form::Json,
+        metered: Metered::ByUsage,
         kind: Kind::Forwarded {
             native,
             path: behind,
             others: Others::Translated,
             streams: Streams::OnRequest,
+            answers: Answers::Words,
         },
+    }
+}
+
+/// What goes on as it came, both ways.
+const fn passing(
+    path: &'static str,
+    behind: &'static str,
+    form: Form,
+    metered: Metered,
+) -> Endpoint {
+    Endpoint {
+        path,
+        method: "POST",
+        client: &ChatCompletions,
+        form,
+        metered,
+        kind: Kind::Forwarded {
+            native: "openai",
+            path: behind,
+            others: Others::Never,
+            streams: Streams::Never,
+            answers: Answers::Anything,
+        },
+    }
+}
+
+const fn streaming(endpoint: Endpoint) -> Endpoint {
+    match endpoint.kind {
+        Kind::Forwarded {
+            native,
+            path,
+            others,
+            answers,
+            ..
+        } => Endpoint {
+            kind: Kind::Forwarded {
+                native,
+                path,
+                others,
+                streams: Streams::OnRequest,
+                answers,
+            },
+            ..endpoint
+        },
+        Kind::ListModels | Kind::CountTokens => endpoint,
+    }
+}
+
+/// For callers of Cohere and of those who copied it: there is one at each of these paths.
+const fn rerank(path: &'static str) -> Endpoint {
+    Endpoint {
+        kind: Kind::Forwarded {
+            native: "openai",
+            path: "/rerank",
+            others: Others::Reranked,
+            streams: Streams::Never,
+            answers: Answers::Anything,
+        },
+        ..passing(path, "", Form::Json, Metered::ByCount)
     }
 }
 
@@ -93,23 +228,74 @@ pub static ENDPOINTS: &[Endpoint] = &[
         path: "/v1/messages/count_tokens",
         method: "POST",
         client: &Messages,
+        form: Form::Json,
+        metered: Metered::Nothing,
         kind: Kind::CountTokens,
     },
     Endpoint {
         path: "/v1/embeddings",
         method: "POST",
         client: &ChatCompletions,
+        form: Form::Json,
+        metered: Metered::ByUsage,
         kind: Kind::Forwarded {
             native: "openai",
             path: "/embeddings",
             others: Others::Never,
             streams: Streams::Never,
+            answers: Answers::Words,
         },
     },
+    passing(
+        "/v1/moderations",
+        "/moderations",
+        Form::Json,
+        Metered::ByCount,
+    ),
+    rerank("/v1/rerank"),
+    rerank("/v2/rerank"),
+    passing(
+        "/v1/audio/speech",
+        "/audio/speech",
+        Form::Json,
+        Metered::Spoken,
+    ),
+    streaming(passing(
+        "/v1/audio/transcriptions",
+        "/audio/transcriptions",
+        Form::Multipart,
+        Metered::PerRequest,
+    )),
+    passing(
+        "/v1/audio/translations",
+        "/audio/translations",
+        Form::Multipart,
+        Metered::PerRequest,
+    ),
+    streaming(passing(
+        "/v1/images/generations",
+        "/images/generations",
+        Form::Json,
+        Metered::PerRequest,
+    )),
+    streaming(passing(
+        "/v1/images/edits",
+        "/images/edits",
+        Form::Multipart,
+        Metered::PerRequest,
+    )),
+    passing(
+        "/v1/images/variations",
+        "/images/variations",
+        Form::Multipart,
+        Metered::PerRequest,
+    ),
     Endpoint {
         path: "/v1/models",
         method: "GET",
         client: &ChatCompletions,
+        form: Form::Json,
+        metered: Metered::Nothing,
         kind: Kind::ListModels,
     },
 ];

@@ -4,24 +4,27 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway, Key, Purse};
+use crate::config::{Commons, Gateway, Key};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
+use crate::dialect::anthropic::Messages;
 use crate::dialect::speak::Client;
-use crate::endpoint::{self, Endpoint, Kind, NoEndpoint, Streams, client_of};
-use crate::handoff::{BODY_KEPT_BYTES_MAX, Body, End, Exchange, Failed, Failure, Progress, Told};
+use crate::endpoint::{self, Endpoint, Form, Kind, NoEndpoint, client_of};
+use crate::handoff::{End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
+use crate::limits::{Draw, Short};
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
+use crate::multipart::{self, Scanner};
 use crate::refusal::{Answer, Refusal};
-use crate::request::{self, UsageOption};
 use crate::routing::Weather;
 use crate::routing::explanation::Because;
 use crate::routing::wishes::Wishes;
-use crate::tokens::{Count, Counter, Family, count_chat};
+use crate::tokens::Counter;
 use crate::trace;
 use crate::units::Timestamp;
+use crate::vouched::Vouched;
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -40,7 +43,9 @@ pub enum Input<'a> {
         /// So far.
         bytes: u64,
     },
-    /// The whole body; empty where there is none.
+    /// The next bytes of a body whose form asks for them, see [`Admission::form`].
+    Piece(&'a [u8]),
+    /// The whole body; empty where there is none, or where it came in pieces.
     Body {
         /// All of it.
         body: Vec<u8>,
@@ -53,6 +58,15 @@ pub enum Input<'a> {
     },
     /// Fields behind the body.
     Trailers,
+    /// What became of its limits.
+    Room {
+        /// None if it has all it needs.
+        short: Option<Short>,
+        /// How the budgets stand, as far as this worker has heard.
+        standings: &'a dyn Standings,
+        /// How the providers are, as far as this worker has heard.
+        weather: &'a mut Weather,
+    },
     /// All that was wanted is held.
     Held(Hold),
     /// It is not held.
@@ -71,6 +85,8 @@ pub enum Step {
     Identify(KeyHash),
     /// Hold the request until its body is whole.
     AwaitBody,
+    /// Take this from its limits before it goes on, all of it or nothing.
+    Limit(Vec<Draw>),
     /// Hold this before it goes on.
     Hold(Wanted),
     /// Send it on its way.
@@ -80,11 +96,16 @@ pub enum Step {
 }
 
 mod bounds;
+mod content;
 mod last;
 mod plan;
+mod told;
+mod weigh;
 
 use bounds::Bounds;
+use content::Content;
 use plan::Question;
+use weigh::Weighed;
 
 /// One request until it is forwarded or answered.
 pub struct Admission {
@@ -93,6 +114,7 @@ pub struct Admission {
     commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
+    vouched: Vouched,
     state: State,
     /// For the record, as far as it is known.
     pub known: Known,
@@ -117,9 +139,23 @@ pub struct Known {
 enum State {
     ExpectHead,
     ExpectBody(Expected),
+    /// The body of a form, which is not kept here.
+    ExpectForm(Expected, Box<Scanner>),
+    ExpectRoom(Box<Weighed>),
     ExpectMoney(Box<Exchange>, Wanted),
     /// Forwarded or answered: nothing more is decided here.
     Decided,
+}
+
+impl State {
+    fn expecting(expected: Expected, head: Head<'_>) -> Result<Self, Refusal> {
+        if expected.endpoint.form == Form::Json {
+            return Ok(Self::ExpectBody(expected));
+        }
+        let boundary = multipart::boundary(head.text("content-type").unwrap_or_default())?;
+        let scanner = Box::new(Scanner::new(&boundary));
+        Ok(Self::ExpectForm(expected, scanner))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -136,9 +172,32 @@ impl Admission {
             config,
             commons,
             client: client_of(""),
+            vouched: Vouched::default(),
             state: State::ExpectHead,
             known: Known::default(),
         }
+    }
+
+    /// How the body is to be read.
+    pub fn form(&self) -> Form {
+        match self.state {
+            State::ExpectForm(..) => Form::Multipart,
+            State::ExpectHead
+            | State::ExpectBody(_)
+            | State::ExpectRoom(_)
+            | State::ExpectMoney(..)
+            | State::Decided => Form::Json,
+        }
+    }
+
+    /// The header in which this caller's SDK looks for the name of the request.
+    pub fn id_header(&self) -> Option<&'static str> {
+        self.client.id_header()
+    }
+
+    /// Whose words the caller expects.
+    pub fn client(&self) -> &'static dyn Client {
+        self.client
     }
 
     /// Takes what was seen, says what to do. What comes after the decision changes nothing.
@@ -163,10 +222,26 @@ impl Admission {
                 },
             ) => {
                 let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-                self.bounded(bytes)
-                    .and_then(|()| self.admit(&expected, body, counter, (standings, weather)))
+                self.bounded(bytes).and_then(|()| {
+                    let content = Content::Object(body);
+                    self.admit(&expected, content, counter, (standings, weather))
+                })
+            }
+            (State::ExpectForm(expected, scanner), input) => {
+                self.form_input(expected, scanner, input)
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
+            (
+                State::ExpectRoom(weighed),
+                Input::Room {
+                    short,
+                    standings,
+                    weather,
+                },
+            ) => match short {
+                None => self.set_out(*weighed, standings, weather),
+                Some(short) => self.over_the_limit(*weighed, short),
+            },
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
                 exchange.cover.add(hold, wanted.amount);
                 Ok(Step::Forward(exchange))
@@ -178,21 +253,71 @@ impl Admission {
             (
                 State::ExpectHead,
                 Input::BodyGrows { .. }
+                | Input::Piece(_)
+                | Input::Body { .. }
+                | Input::Trailers
+                | Input::Room { .. }
+                | Input::Held(_)
+                | Input::Uncovered { .. },
+            )
+            | (
+                State::ExpectBody(_),
+                Input::Head { .. }
+                | Input::Piece(_)
+                | Input::Room { .. }
+                | Input::Held(_)
+                | Input::Uncovered { .. },
+            )
+            | (
+                State::ExpectRoom(_),
+                Input::Head { .. }
+                | Input::BodyGrows { .. }
+                | Input::Piece(_)
                 | Input::Body { .. }
                 | Input::Trailers
                 | Input::Held(_)
                 | Input::Uncovered { .. },
             )
             | (
-                State::ExpectBody(_),
-                Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. },
-            )
-            | (
                 State::ExpectMoney(..),
-                Input::Head { .. } | Input::BodyGrows { .. } | Input::Body { .. } | Input::Trailers,
+                Input::Head { .. }
+                | Input::BodyGrows { .. }
+                | Input::Piece(_)
+                | Input::Body { .. }
+                | Input::Trailers
+                | Input::Room { .. },
             ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
+    }
+
+    fn form_input(
+        &mut self,
+        expected: Expected,
+        mut scanner: Box<Scanner>,
+        input: Input<'_>,
+    ) -> Result<Step, Refusal> {
+        match input {
+            Input::BodyGrows { bytes } => self.bounded(bytes)?,
+            Input::Piece(bytes) => scanner.feed(bytes)?,
+            Input::Body {
+                counter,
+                standings,
+                weather,
+                ..
+            } => {
+                let form = scanner.finish()?;
+                self.bounded(u64::try_from(form.bytes).unwrap_or(u64::MAX))?;
+                let content = Content::Form(form);
+                return self.admit(&expected, content, counter, (standings, weather));
+            }
+            Input::Trailers => return Err(Refusal::trailers()),
+            Input::Head { .. } | Input::Room { .. } | Input::Held(_) | Input::Uncovered { .. } => {
+                return Err(Refusal::internal("the request came out of order"));
+            }
+        }
+        self.state = State::ExpectForm(expected, scanner);
+        Ok(Step::AwaitBody)
     }
 
     fn head(
@@ -204,8 +329,12 @@ impl Admission {
         self.known.started = now;
         self.known.trace = trace::id(head);
         let path = head.text(":path").unwrap_or_default();
-        self.client = client_of(path);
-        let hash = auth::hash_of(head)?;
+        self.client = if head.get("anthropic-version").is_some() {
+            &Messages
+        } else {
+            client_of(path)
+        };
+        let (hash, user) = self.who(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
             Found::Unknown => return Err(Refusal::invalid_key()),
@@ -215,9 +344,19 @@ impl Admission {
                 return Ok(Step::Identify(hash));
             }
         };
+        let caller = match user {
+            Some(user) => Rc::new(Caller {
+                key: Key {
+                    user,
+                    ..caller.key.clone()
+                },
+                who: caller.who,
+            }),
+            None => caller,
+        };
         self.known.caller = Some(Rc::clone(&caller));
         auth::admit(&caller.key, now)?;
-        self.known.tags = tags(head);
+        self.known.tags = tags(head, &caller.key.tags);
         let method = head.text(":method").unwrap_or_default();
         let (endpoint, rest) = match endpoint::find(method, path) {
             Ok(found) => found,
@@ -234,7 +373,8 @@ impl Admission {
             }
         };
         if endpoint.kind == Kind::ListModels {
-            return self.list_models(&caller, rest);
+            let answer = told::models((&self.config, &caller), self.client, rest)?;
+            return Ok(Step::Answer(answer));
         }
         if let Some(endpoints) = &caller.key.endpoints
             && !endpoints.iter().any(|path| path == endpoint.path)
@@ -251,13 +391,30 @@ impl Admission {
             .text("content-length")
             .and_then(|length| length.parse().ok());
         self.bounded(announced.unwrap_or_default())?;
-        let wishes = Wishes::read(head, &self.config.looks().headers);
-        self.state = State::ExpectBody(Expected {
-            caller,
-            endpoint,
-            wishes,
-        });
+        self.state = State::expecting(
+            Expected {
+                caller,
+                endpoint,
+                wishes: Wishes::read(head, &self.config.looks().headers),
+            },
+            head,
+        )?;
         Ok(Step::AwaitBody)
+    }
+
+    /// By the key that the request carries; without one by what Envoy vouches for.
+    fn who(&self, head: Head<'_>) -> Result<(KeyHash, Option<String>), Refusal> {
+        if !auth::carries_key(head)
+            && let Some(found) = self.config.vouched.find(&self.vouched)
+        {
+            return Ok((found.hash, found.user));
+        }
+        Ok((auth::hash_of(head)?, None))
+    }
+
+    /// What Envoy says of who calls; before the head.
+    pub fn vouch(&mut self, vouched: Vouched) {
+        self.vouched = vouched;
     }
 
     fn bounded(&self, bytes: u64) -> Result<(), Refusal> {
@@ -271,67 +428,71 @@ impl Admission {
     fn admit(
         &mut self,
         expected: &Expected,
-        body: Vec<u8>,
+        content: Content,
         counter: &mut Counter,
         (standings, weather): (&dyn Standings, &mut Weather),
     ) -> Result<Step, Refusal> {
-        let Expected {
-            caller, endpoint, ..
-        } = expected;
-        let key = &caller.key;
-        let (streams, usage) = streaming(endpoint);
-        let request = request::parse(&body, streams, usage)?;
-        let asked = self.model(&request.model)?;
-        self.known.model = Some(asked);
-        if !allowed(caller, &request.model) {
-            return Err(Refusal::model_not_allowed(&request.model));
+        let weighed = self.weigh(expected, content, counter, standings)?;
+        let draws = match weighed.expected.endpoint.kind {
+            Kind::Forwarded { .. } => self.draws(&weighed),
+            Kind::CountTokens | Kind::ListModels => Vec::new(),
+        };
+        if draws.is_empty() {
+            return self.set_out(weighed, standings, weather);
         }
-        let purses = self.purses(key, &request.model);
-        let cheaper = cover::downgrade(&purses, standings);
-        let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
-        let counted_as = downgraded_to.unwrap_or(asked);
-        let prompt = self.count(counted_as, &body, counter);
-        let Kind::Forwarded { path, .. } = endpoint.kind else {
-            let body = serde_json::json!({"input_tokens": prompt.tokens});
-            return Ok(Step::Answer(said(&body)));
+        self.state = State::ExpectRoom(Box::new(weighed));
+        Ok(Step::Limit(draws))
+    }
+
+    /// Chooses the way, and holds money for it.
+    fn set_out(
+        &mut self,
+        weighed: Weighed,
+        standings: &dyn Standings,
+        weather: &mut Weather,
+    ) -> Result<Step, Refusal> {
+        let endpoint = weighed.expected.endpoint;
+        let bounds = Bounds::new(
+            endpoint,
+            &weighed.request.wishes,
+            &weighed.prompt,
+            weighed.content.len(),
+            &weighed.purses,
+        );
+        let question = Question::of(&weighed);
+        let (chain, explanation) = match endpoint.kind {
+            Kind::Forwarded { .. } => self.plan(&question, &bounds, weather)?,
+            Kind::CountTokens | Kind::ListModels => self.counters(&question, &bounds)?,
         };
-        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, body.len(), &purses);
-        let question = Question {
-            expected,
-            request: &request,
-            prompt: &prompt,
-            asked,
-            downgraded_to,
-            counted_as,
-            body: &body,
-        };
-        let (chain, explanation) = self.plan(&question, &bounds, weather)?;
-        let body = kept(body);
-        let warning = cover::warning(&purses, standings);
+        if chain.is_empty() {
+            return Ok(Step::Answer(told::counted(&weighed.prompt)));
+        }
+        let warning = cover::warning(&weighed.purses, standings);
+        let body = weighed.content.keep();
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
-            caller: Rc::clone(caller),
+            caller: weighed.expected.caller,
             endpoint,
-            path,
-            request,
+            path: endpoint.behind(),
+            request: weighed.request,
             model: explanation.model,
             downgraded: explanation.because == Because::Budget,
             chain,
             body,
-            prompt,
+            prompt: weighed.prompt,
             trace: self.known.trace.clone(),
             tags: std::mem::take(&mut self.known.tags),
             started: self.known.started,
             attempts: Vec::with_capacity(1),
             progress: Progress::default(),
             cover: Cover {
-                purses,
+                purses: weighed.purses,
                 ..Cover::default()
             },
             warning,
             refused: None,
             explanation,
-            timeout_ms: expected.wishes.timeout_ms,
+            timeout_ms: weighed.expected.wishes.timeout_ms,
             told: Told::default(),
         });
         match exchange.missing(0)? {
@@ -348,71 +509,6 @@ impl Admission {
         let found = models.binary_search_by(|model| model.name.as_str().cmp(name));
         found.map_err(|_| Refusal::unknown_model(name))
     }
-
-    /// Everybody who pays for a request of this key for this model.
-    fn purses(&self, key: &Key, model: &str) -> Vec<Purse> {
-        let commons = &self.commons;
-        let of_model = commons.models.get(model).into_iter().flatten();
-        let tags = self.known.tags.iter();
-        let of_tags = tags.filter_map(|tag| commons.tags.get(tag)).flatten();
-        let all = key.purses.iter().chain(&commons.everyone);
-        all.chain(of_model).chain(of_tags).cloned().collect()
-    }
-
-    /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
-    /// nobody can aim at.
-    fn count(&self, model: usize, body: &[u8], counter: &mut Counter) -> Count {
-        let target = self
-            .config
-            .models
-            .get(model)
-            .and_then(|model| model.targets.first());
-        let family = Family::of(target.map_or("", |target| &target.model));
-        count_chat(counter, family, body, self.known.started.0)
-    }
-
-    /// What this caller may use; nothing is said of what others may.
-    fn list_models(&self, caller: &Caller, one: Option<&str>) -> Result<Step, Refusal> {
-        let entry = |name: &str| serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"});
-        let mine = self
-            .config
-            .models
-            .iter()
-            .filter(|model| allowed(caller, &model.name));
-        let body = match one {
-            None => {
-                serde_json::json!({"object": "list", "data": mine.map(|model| entry(&model.name)).collect::<Vec<_>>()})
-            }
-            Some(one) => mine
-                .map(|model| model.name.as_str())
-                .find(|name| *name == one)
-                .map(entry)
-                .ok_or_else(|| Refusal::unknown_model(one))?,
-        };
-        Ok(Step::Answer(said(&body)))
-    }
-}
-
-/// Whether an endpoint streams, and how its usage is asked for.
-fn streaming(endpoint: &Endpoint) -> (Streams, UsageOption) {
-    match endpoint.kind {
-        Kind::Forwarded {
-            streams,
-            native: "openai",
-            ..
-        } => (streams, UsageOption::StreamOptions),
-        Kind::Forwarded { streams, .. } => (streams, UsageOption::Always),
-        Kind::ListModels | Kind::CountTokens => (Streams::Never, UsageOption::Always),
-    }
-}
-
-/// A small body waits in the VM for the next attempt; a large one stays in Envoy.
-fn kept(body: Vec<u8>) -> Body {
-    if body.len() <= BODY_KEPT_BYTES_MAX {
-        Body::Kept(body)
-    } else {
-        Body::InEnvoy { bytes: body.len() }
-    }
 }
 
 fn allowed(caller: &Caller, model: &str) -> bool {
@@ -427,13 +523,14 @@ const TAGS_MAX: usize = 8;
 const TAG_HEADERS: [&str; 3] = ["x-tollgate-tags", "x-tollgate-feature", "x-litellm-tags"];
 
 /// What a caller says its request is for: `x-tollgate-tags: chat, nightly`.
-fn tags(head: Head<'_>) -> Vec<String> {
+fn tags(head: Head<'_>, of_key: &[String]) -> Vec<String> {
     let written = TAG_HEADERS.iter().filter_map(|name| head.text(name));
     let plain = |tag: &&str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
         !tag.is_empty() && tag.len() <= 64 && tag.bytes().all(fits)
     };
-    let mut tags: Vec<String> = Vec::new();
+    // Those of the key first: nobody crowds out who pays.
+    let mut tags: Vec<String> = of_key.iter().take(TAGS_MAX).cloned().collect();
     for tag in written
         .flat_map(|list| list.split(','))
         .map(str::trim)
@@ -463,15 +560,6 @@ pub fn uncovered(cover: &Cover, wanted: &Wanted, why: Uncovered, now: Timestamp)
     }
 }
 
-fn said(body: &serde_json::Value) -> Answer {
-    Answer {
-        status: 200,
-        headers: Vec::new(),
-        body: body.to_string().into_bytes(),
-        code: None,
-    }
-}
-
 /// A piece of a request as it may stand in a message.
 fn shown(text: &str) -> String {
     text.chars()
@@ -496,6 +584,12 @@ pub fn reply_head(exchange: &mut Exchange, now: Timestamp) -> Result<u16, Answer
     };
     match &tried.end {
         End::Accepted { status } => Ok(*status),
+        // Our own count does better than none; and not all who speak Anthropic's dialect count.
+        End::Failed(_)
+        | End::Pending
+        | End::Refused {
+            status: 404 | 405, ..
+        } if exchange.endpoint.kind == Kind::CountTokens => Err(told::counted(&exchange.prompt)),
         End::Refused { status, body } if !body.is_empty() => Err(Answer {
             status: *status,
             headers: Vec::new(),

@@ -7,7 +7,7 @@ use crate::callers::Caller;
 use crate::config::{DeploymentId, Gateway, Model, Provider, Target};
 use crate::cover::Cover;
 use crate::dialect::event::{Report, Suspect};
-use crate::dialect::speak::{Asked, UsageWish, Written};
+use crate::dialect::speak::{Asked, Calls, UsageWish, Written};
 use crate::endpoint::Endpoint;
 use crate::health::Attempted;
 use crate::money::wanted::Wanted;
@@ -309,6 +309,17 @@ impl Exchange {
         self.config.models.get(self.model)
     }
 
+    /// Tokens that the attempt with this number probably uses.
+    pub fn expected_tokens(&self, number: usize) -> u64 {
+        let Some(planned) = self.chain.get(number) else {
+            return 0;
+        };
+        let model = self.config.models.get(planned.model);
+        let usual = model.map_or(0, |model| model.routing.expected_output);
+        let output = planned.bounds.output.0.min(usual);
+        self.prompt.tokens.0.saturating_add(output)
+    }
+
     /// How many attempts there may be.
     pub fn attempts_max(&self) -> usize {
         self.chain.len()
@@ -353,6 +364,10 @@ impl Exchange {
             usage: match self.request.reply {
                 Reply::Streamed(UsageEvent::Asked) => UsageWish::Asked,
                 Reply::Whole | Reply::Streamed(UsageEvent::Hidden) => UsageWish::Unsaid,
+            },
+            calls: match self.way() {
+                Some(Way::Translated(written)) => written.calls,
+                Some(Way::Passes) | None => Calls::Any,
             },
         }
     }

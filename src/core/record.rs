@@ -8,7 +8,7 @@ use crate::config::{Explains, Gateway};
 use crate::dialect::event::Suspect;
 use crate::gateway::Known;
 pub use crate::handoff::BrokenBy;
-use crate::handoff::{End, Ending, Exchange, Failure};
+use crate::handoff::{End, Ending, Exchange, Failure, Way};
 use crate::metrics::{Metric, Sample, Series, Who};
 use crate::request::Reply;
 use crate::units::{NanoUsd, Timestamp, civil};
@@ -59,6 +59,9 @@ pub struct Record<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Tried<'a>>,
+    /// What the one who answered was not told: parameters that its dialect cannot express.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     routed: &'static str,
     /// What its model is an experiment of.
@@ -186,6 +189,7 @@ pub fn of_forwarded<'a>(exchange: &'a Exchange, ended: Ended<'a>) -> (Record<'a>
         code: ended.code,
         detail: ended.detail,
         attempts: tried(exchange),
+        dropped: dropped(exchange),
         routed: if exchange.downgraded {
             "budget_downgrade"
         } else if exchange.attempts.len() > 1 {
@@ -244,6 +248,16 @@ fn end_of(exchange: &Exchange, ended: Ended<'_>) -> &'static str {
         // Not a failure: what the caller asked for is wrong, and would be everywhere.
         (false, _, _) if matches!(last, Some(End::Refused { .. })) => "provider_refused",
         (false, _, _) => "failed",
+    }
+}
+
+fn dropped(exchange: &Exchange) -> Vec<&str> {
+    match exchange.way() {
+        Some(Way::Translated(written)) => {
+            let names = written.dropped.iter();
+            names.map(|gap| gap.parameter.as_str()).collect()
+        }
+        Some(Way::Passes) | None => Vec::new(),
     }
 }
 
@@ -336,7 +350,7 @@ fn count(exchange: &Exchange, record: &Record<'_>, usage: &Usage) -> Vec<Sample>
 }
 
 /// `2026-11-20T09:30:00.125Z`.
-fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     let part = |value: u64, by: u64| value.checked_div(by).unwrap_or_default();
     let rest = |value: u64, by: u64| value.checked_rem(by).unwrap_or_default();
     let millis = part(at.0, 1_000_000);

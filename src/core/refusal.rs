@@ -1,6 +1,7 @@
 //! What a caller is told when a request is not served: one line a reason.
 
 use crate::config::Purse;
+use crate::limits::{Counts, Draw, Short};
 use crate::money::holder::Standing;
 use crate::units::NanoUsd;
 
@@ -115,6 +116,18 @@ impl Refusal {
         )
     }
 
+    /// Nobody may ever tell what a request there used, and a budget insists on knowing.
+    pub fn unmetered(path: &str) -> Self {
+        Self::new(
+            403,
+            "unmetered_endpoint",
+            format!(
+                "What requests to `{path}` use is not always told, and a budget that pays for yours covers nothing that has \
+                 no bound. Ask the gateway's operator to set `unbounded_hold` for this model."
+            ),
+        )
+    }
+
     /// A budget does not cover what the request may cost. An SDK that tries again makes nothing better.
     pub fn budget_exceeded(
         purse: &Purse,
@@ -148,6 +161,40 @@ impl Refusal {
         if let Some(seconds) = resets_in_s {
             refusal.headers.push(("retry-after", seconds.to_string()));
         }
+        refusal
+    }
+
+    /// A limit is reached. Whoever waits as long as this says is let through, if nobody else comes before.
+    pub fn rate_limited(short: &Short) -> Self {
+        let Draw {
+            name, counts, rate, ..
+        } = &short.draw;
+        let most = match counts {
+            Counts::Requests | Counts::Tokens => rate.per_minute,
+            Counts::Parallel => rate.burst,
+        };
+        let limit = format!("The limit `{name}` of {most} {}", counts.words());
+        let Some(wait_ms) = short.wait_ms else {
+            let asked = short.draw.amount;
+            let mut refusal = Self::new(
+                429,
+                "request_exceeds_rate_limit",
+                format!(
+                    "{limit} never lets so much through at once as this request asks for ({asked}; {} at most). \
+                     Send less, or ask for a shorter answer.",
+                    rate.burst
+                ),
+            );
+            refusal.headers.push(("x-should-retry", "false".to_owned()));
+            return refusal;
+        };
+        let seconds = wait_ms.div_ceil(1_000).max(1);
+        let message = format!("{limit} is reached. Try again in {seconds} s.");
+        let mut refusal = Self::new(429, "rate_limit_exceeded", message);
+        refusal.headers.push(("retry-after", seconds.to_string()));
+        refusal
+            .headers
+            .push(("retry-after-ms", wait_ms.max(1).to_string()));
         refusal
     }
 
@@ -238,6 +285,15 @@ impl Refusal {
         )
     }
 
+    /// A form that cannot be read, or in two ways.
+    pub fn invalid_multipart(why: &str) -> Self {
+        Self::new(
+            400,
+            "invalid_multipart",
+            format!("The request body is not a form that can be read: {why}."),
+        )
+    }
+
     /// A field that must be there.
     pub fn missing(param: &'static str) -> Self {
         Self::new(
@@ -256,6 +312,19 @@ impl Refusal {
             format!("The parameter `{param}` must be {wants}."),
         )
         .blaming(param)
+    }
+
+    /// Of what was said before only the name was sent.
+    pub fn nothing_stored(path: &str) -> Self {
+        Self::new(
+            400,
+            "item_not_found",
+            format!(
+                "`{path}` names an item by its id, and nothing is stored here. Send the item itself (`store: false` makes \
+                 SDKs do so)."
+            ),
+        )
+        .blaming("input")
     }
 
     /// A model that nobody here knows.

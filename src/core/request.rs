@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::dialect::accents::StreamUsage;
 use crate::endpoint::Streams;
+use crate::multipart;
 use crate::refusal::Refusal;
 use crate::tokens::is_bearable;
 use crate::units::Tokens;
@@ -34,13 +35,13 @@ pub struct Wishes {
     pub choices: u64,
 }
 
-/// A cap that the caller did not write, and that must bind at the provider.
+/// How a cap binds at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
     /// What the provider's dialect calls it.
     pub field: &'static str,
-    /// The cap.
-    pub tokens: Tokens,
+    /// The cap, where the caller wrote none and it must bind.
+    pub tokens: Option<Tokens>,
 }
 
 /// How the answer is to come.
@@ -82,10 +83,14 @@ pub struct Splice {
 enum Text {
     /// The target's name of the model, as JSON.
     Model,
+    /// The same as it is, in a form.
+    BareModel,
     /// This.
     Literal(String),
     /// A field for the cap in which `null` stands.
     Cap,
+    /// OpenAI's newer name for the cap. Others do not know it, and would answer without one.
+    CapName,
     /// Nothing: this is for us alone.
     Gone,
 }
@@ -115,7 +120,7 @@ struct Fields<'a> {
 }
 
 /// More answers than this to one request nobody gives.
-const CHOICES_MAX: u64 = 1_024;
+pub const CHOICES_MAX: u64 = 1_024;
 
 impl Fields<'_> {
     /// The largest cap counts, since nobody knows which of them a provider obeys.
@@ -201,6 +206,10 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
             edits.push((place(text, raw.get())?, Text::Cap));
         }
     }
+    if let (Some(raw), None) = (fields.max_completion_tokens, fields.max_tokens) {
+        let name = name_of(text, place(text, raw.get())?.start)?;
+        edits.push((name, Text::CapName));
+    }
     if let Some(raw) = fields.models {
         edits.push((whole_field(text, place(text, raw.get())?)?, Text::Gone));
     }
@@ -274,10 +283,7 @@ fn place(whole: &str, part: &str) -> Result<Range<usize>, Refusal> {
 
 /// The place of a field with its name and one comma, from that of its value.
 fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal> {
-    let before = text.get(..value.start).ok_or_else(internal)?.trim_end();
-    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
-    let name = name.strip_suffix('"').ok_or_else(internal)?;
-    let start = name.rfind('"').ok_or_else(internal)?;
+    let start = name_of(text, value.start)?.start;
     let after = text.get(value.end..).ok_or_else(internal)?.trim_start();
     if let Some(rest) = after.strip_prefix(',') {
         return Ok(start..text.len().saturating_sub(rest.len()));
@@ -287,32 +293,74 @@ fn whole_field(text: &str, value: Range<usize>) -> Result<Range<usize>, Refusal>
     Ok(comma..value.end)
 }
 
+/// The place of the name in front of a value, with its marks.
+fn name_of(text: &str, value: usize) -> Result<Range<usize>, Refusal> {
+    let before = text.get(..value).ok_or_else(internal)?.trim_end();
+    let name = before.strip_suffix(':').ok_or_else(internal)?.trim_end();
+    let bare = name.strip_suffix('"').ok_or_else(internal)?;
+    let start = bare.rfind('"').ok_or_else(internal)?;
+    Ok(start..name.len())
+}
+
 fn internal() -> Refusal {
     Refusal::internal("a field of the request could not be placed")
 }
 
+impl Request {
+    /// A form asks for a model as well.
+    pub fn of_form(form: &multipart::Form, streams: Streams) -> Self {
+        Self {
+            model: form.model.clone(),
+            reply: if form.stream && streams == Streams::OnRequest {
+                Reply::Streamed(UsageEvent::Asked)
+            } else {
+                Reply::Whole
+            },
+            wishes: Wishes {
+                cap: None,
+                choices: form.count,
+            },
+            splice: Splice {
+                edits: vec![(form.place.clone(), Text::BareModel)],
+                begin: 0,
+            },
+        }
+    }
+}
+
 impl Splice {
+    /// Behind this byte nothing changes.
+    pub fn end(&self) -> usize {
+        let ends = self.edits.iter().map(|(range, _)| range.end);
+        ends.fold(self.begin, usize::max)
+    }
+
     /// What is written where, for one provider.
     fn edits_for<'a>(
         &'a self,
-        model: &'a str,
+        (quoted, model): (&'a str, &'a str),
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
         let has_field = self.edits.iter().any(|(_, text)| *text == Text::Cap);
-        let field = cap.filter(|_| !has_field).map(|Cap { field, tokens }| {
-            let field = format!("\"{field}\":{},", tokens.0);
-            (self.begin..self.begin, Cow::Owned(field))
-        });
+        let field = cap
+            .filter(|_| !has_field)
+            .and_then(|Cap { field, tokens }| {
+                let field = format!("\"{field}\":{},", tokens?.0);
+                Some((self.begin..self.begin, Cow::Owned(field)))
+            });
         let edits = self.edits.iter().filter_map(move |(range, text)| {
             let written = match text {
-                Text::Model => Cow::Borrowed(model),
+                Text::Model => Cow::Borrowed(quoted),
+                Text::BareModel => Cow::Borrowed(model),
                 // A provider that sends the figures unasked may refuse the question.
                 Text::Literal(literal) if usage == StreamUsage::Asked => {
                     Cow::Borrowed(literal.as_str())
                 }
                 Text::Literal(_) => return None,
-                Text::Cap => Cow::Owned(cap?.tokens.0.to_string()),
+                Text::Cap => Cow::Owned(cap?.tokens?.0.to_string()),
+                Text::CapName if cap?.field == "max_tokens" => Cow::Borrowed("\"max_tokens\""),
+                Text::CapName => return None,
                 Text::Gone => Cow::Borrowed(""),
             };
             Some((range.clone(), written))
@@ -328,8 +376,8 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> usize {
-        let model = json_string(model);
-        self.edits_for(&model, usage, cap)
+        let quoted = json_string(model);
+        self.edits_for((&quoted, model), usage, cap)
             .fold(body_bytes, |length, (range, written)| {
                 length
                     .saturating_sub(range.len())
@@ -345,16 +393,16 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> Option<Vec<u8>> {
-        let model = json_string(model);
+        let quoted = json_string(model);
         let same = self
-            .edits_for(&model, usage, cap)
+            .edits_for((&quoted, model), usage, cap)
             .all(|(range, written)| body.get(range) == Some(written.as_bytes()));
         if same {
             return None;
         }
         let mut edited = Vec::with_capacity(body.len().saturating_add(96));
         let mut from = 0;
-        for (range, written) in self.edits_for(&model, usage, cap) {
+        for (range, written) in self.edits_for((&quoted, model), usage, cap) {
             edited.extend_from_slice(body.get(from..range.start).unwrap_or_default());
             edited.extend_from_slice(written.as_bytes());
             from = range.end;
@@ -369,297 +417,4 @@ fn json_string(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn parsed(body: &str) -> Result<Request, Refusal> {
-        parse(
-            body.as_bytes(),
-            Streams::OnRequest,
-            UsageOption::StreamOptions,
-        )
-    }
-
-    #[test]
-    fn a_body_that_only_makes_work_is_refused_before_it_is_read() {
-        for (values, want) in [(50_000, Ok("small")), (70_000, Err("body_too_intricate"))] {
-            let body = format!(r#"{{"model":"small","x":[{}1]}}"#, "{},".repeat(values));
-            let got = parsed(&body);
-            let got = got.as_ref().map(|request| request.model.as_str());
-            assert_eq!(got.map_err(|refusal| refusal.code), want, "{values}");
-        }
-    }
-
-    #[test]
-    fn only_the_model_and_the_usage_option_change() {
-        for (body, want, reply) in [
-            (
-                r#"{"model":"small","messages":[],"unknown":{"a":[1]}}"#,
-                r#"{"model":"gpt-x","messages":[],"unknown":{"a":[1]}}"#,
-                Reply::Whole,
-            ),
-            (
-                r#" {"stream" : true, "model" : "small"} "#,
-                r#" {"stream_options":{"include_usage":true},"stream" : true, "model" : "gpt-x"} "#,
-                Reply::Streamed(UsageEvent::Hidden),
-            ),
-            (
-                r#"{"stream":true,"stream_options":{"include_usage":true},"model":"small"}"#,
-                r#"{"stream":true,"stream_options":{"include_usage":true},"model":"gpt-x"}"#,
-                Reply::Streamed(UsageEvent::Asked),
-            ),
-            (
-                r#"{"stream":true,"stream_options":{"include_usage":false,"z":1},"model":"small"}"#,
-                r#"{"stream":true,"stream_options":{"include_usage":true,"z":1},"model":"gpt-x"}"#,
-                Reply::Streamed(UsageEvent::Hidden),
-            ),
-            (
-                r#"{"stream":true,"model":"small","stream_options":null}"#,
-                r#"{"stream":true,"model":"gpt-x","stream_options":{"include_usage":true}}"#,
-                Reply::Streamed(UsageEvent::Hidden),
-            ),
-            (
-                r#"{"stream":false,"stream_options":null,"model":"sm\u0061ll"}"#,
-                r#"{"stream":false,"stream_options":null,"model":"gpt-x"}"#,
-                Reply::Whole,
-            ),
-        ] {
-            let request = parsed(body).unwrap();
-            assert_eq!((request.model.as_str(), request.reply), ("small", reply));
-            let written = request
-                .splice
-                .write(body.as_bytes(), "gpt-x", StreamUsage::Asked, None)
-                .unwrap();
-            assert_eq!(String::from_utf8(written).unwrap(), want);
-            assert_eq!(
-                request
-                    .splice
-                    .length(body.len(), "gpt-x", StreamUsage::Asked, None),
-                want.len()
-            );
-        }
-    }
-
-    #[test]
-    fn a_body_that_needs_no_change_is_not_written() {
-        let body = r#"{"model":"small","messages":[]}"#;
-        let request = parsed(body).unwrap();
-        assert_eq!(
-            request
-                .splice
-                .write(body.as_bytes(), "small", StreamUsage::Asked, None),
-            None
-        );
-        assert_eq!(
-            request
-                .splice
-                .length(body.len(), "small", StreamUsage::Asked, None),
-            body.len()
-        );
-    }
-
-    #[test]
-    fn a_model_name_is_written_as_json() {
-        let body = r#"{"model":"small"}"#;
-        let request = parsed(body).unwrap();
-        let written = request
-            .splice
-            .write(body.as_bytes(), "a\"b\u{1}ä", StreamUsage::Asked, None)
-            .unwrap();
-        assert_eq!(
-            String::from_utf8(written.clone()).unwrap(),
-            "{\"model\":\"a\\\"b\\u0001ä\"}"
-        );
-        assert_eq!(
-            request
-                .splice
-                .length(body.len(), "a\"b\u{1}ä", StreamUsage::Asked, None),
-            written.len()
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_served_is_refused_with_its_field() {
-        for (body, code, param) in [
-            ("", "invalid_json", None),
-            ("{", "invalid_json", None),
-            ("[]", "invalid_json", None),
-            ("null", "invalid_json", None),
-            ("\"text\"", "invalid_json", None),
-            ("{}x", "invalid_json", None),
-            ("\u{feff}{}", "invalid_json", None),
-            ("{}", "missing_required_parameter", Some("model")),
-            (
-                r#"{"model":null}"#,
-                "missing_required_parameter",
-                Some("model"),
-            ),
-            (
-                r#"{"model":""}"#,
-                "missing_required_parameter",
-                Some("model"),
-            ),
-            (r#"{"model":5}"#, "invalid_type", Some("model")),
-            (r#"{"model":["a"]}"#, "invalid_type", Some("model")),
-            (
-                r#"{"model":"a","stream":1}"#,
-                "invalid_type",
-                Some("stream"),
-            ),
-            (
-                r#"{"model":"a","stream":"true"}"#,
-                "invalid_type",
-                Some("stream"),
-            ),
-            (
-                r#"{"model":"a","stream":true,"stream_options":[]}"#,
-                "invalid_type",
-                Some("stream_options"),
-            ),
-            (r#"{"model":"a","model":"b"}"#, "invalid_json", None),
-            (r#"{"model":"a","mod\u0065l":"b"}"#, "invalid_json", None),
-            (
-                r#"{"model":"a","stream":false,"stream":true}"#,
-                "invalid_json",
-                None,
-            ),
-        ] {
-            let refusal = parsed(body).unwrap_err();
-            assert_eq!((refusal.code, refusal.param), (code, param), "{body}");
-        }
-        let refusal = parse(
-            b"{\"model\":\"\xff\"}",
-            Streams::OnRequest,
-            UsageOption::StreamOptions,
-        )
-        .unwrap_err();
-        assert!(refusal.message.contains("UTF-8 at byte 10"), "{refusal:?}");
-    }
-
-    #[test]
-    fn the_models_that_may_answer_instead_stay_here() {
-        for (body, want) in [
-            (r#"{"models":["b"],"model":"a"}"#, r#"{"model":"x"}"#),
-            (
-                r#"{"model":"a" , "models" : ["b", "c"] }"#,
-                r#"{"model":"x"  }"#,
-            ),
-            (
-                r#"{"model":"a","mod\u0065ls":null,"n":1}"#,
-                r#"{"model":"x","n":1}"#,
-            ),
-            (
-                r#"{"models":[],"model":"a","stream":true}"#,
-                r#"{"stream_options":{"include_usage":true},"model":"x","stream":true}"#,
-            ),
-        ] {
-            let request = parsed(body).unwrap();
-            let splice = &request.splice;
-            let written = splice.write(body.as_bytes(), "x", StreamUsage::Asked, None);
-            let written = String::from_utf8(written.unwrap()).unwrap();
-            assert_eq!(written, want);
-            let length = splice.length(body.len(), "x", StreamUsage::Asked, None);
-            assert_eq!(written.len(), length);
-        }
-    }
-
-    #[test]
-    fn depth_costs_no_stack() {
-        let deep = format!(
-            r#"{{"model":"a","messages":{}{}}}"#,
-            "[".repeat(30_000),
-            "]".repeat(30_000)
-        );
-        assert_eq!(parsed(&deep).unwrap().model, "a");
-    }
-
-    #[test]
-    fn embeddings_never_stream() {
-        let body = br#"{"model":"a","stream":true}"#;
-        assert_eq!(
-            parse(body, Streams::Never, UsageOption::StreamOptions)
-                .unwrap()
-                .reply,
-            Reply::Whole
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_body_panics_and_lengths_are_true(body in prop::collection::vec(any::<u8>(), 0..200), model in ".{0,20}") {
-            if let Ok(request) = parse(&body, Streams::OnRequest, UsageOption::StreamOptions) {
-                let written = request.splice.write(&body, &model, StreamUsage::Asked, None).unwrap_or_else(|| body.clone());
-                prop_assert_eq!(written.len(), request.splice.length(body.len(), &model, StreamUsage::Asked, None));
-            }
-        }
-
-        #[test]
-        fn what_is_written_says_the_new_model(extra in "[a-z\"\\\\:,{}\\[\\]0-9 ]{0,30}", stream in any::<bool>()) {
-            let body = serde_json::json!({"extra": extra, "model": "old", "stream": stream}).to_string();
-            let request = parsed(&body).unwrap();
-            let written = request.splice.write(body.as_bytes(), "new", StreamUsage::Asked, None).unwrap();
-            let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
-            prop_assert_eq!(value["model"].as_str(), Some("new"));
-            prop_assert_eq!(value["extra"].as_str(), Some(extra.as_str()));
-            prop_assert_eq!(value["stream_options"]["include_usage"].as_bool(), stream.then_some(true));
-        }
-    }
-
-    #[test]
-    fn a_cap_is_put_in_where_the_caller_wrote_none() {
-        let cap = Cap {
-            field: "max_completion_tokens",
-            tokens: Tokens(100),
-        };
-        for (body, want, wishes) in [
-            (
-                r#"{"model":"small"}"#,
-                r#"{"max_completion_tokens":100,"model":"gpt-x"}"#,
-                (None, 1),
-            ),
-            (
-                r#" { "model":"small","max_tokens":null,"n":3}"#,
-                r#" { "model":"gpt-x","max_tokens":100,"n":3}"#,
-                (None, 3),
-            ),
-            (
-                r#"{"stream":true,"model":"small"}"#,
-                r#"{"max_completion_tokens":100,"stream_options":{"include_usage":true},"stream":true,"model":"gpt-x"}"#,
-                (None, 1),
-            ),
-        ] {
-            let request = parsed(body).unwrap();
-            assert_eq!(
-                (request.wishes.cap.map(|cap| cap.0), request.wishes.choices),
-                wishes
-            );
-            let splice = &request.splice;
-            let written = splice.write(body.as_bytes(), "gpt-x", StreamUsage::Asked, Some(cap));
-            assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
-            let length = splice.length(body.len(), "gpt-x", StreamUsage::Asked, Some(cap));
-            assert_eq!(length, want.len());
-        }
-    }
-
-    #[test]
-    fn the_largest_cap_counts_and_a_cap_is_a_whole_number() {
-        for (fields, want) in [
-            (r#""max_tokens":5,"max_completion_tokens":7"#, Ok(7)),
-            (r#""max_output_tokens":9,"max_tokens":null"#, Ok(9)),
-            (r#""max_tokens":-1"#, Err("invalid_type")),
-            (r#""max_tokens":1.5"#, Err("invalid_type")),
-            (r#""max_tokens":"5""#, Err("invalid_type")),
-            (r#""max_tokens":1,"n":1e9"#, Err("invalid_type")),
-            (r#""max_tokens":1,"n":4096"#, Err("invalid_type")),
-            (r#""max_tokens":99999999999999999999"#, Err("invalid_type")),
-        ] {
-            let request = parsed(&format!(r#"{{"model":"small",{fields}}}"#));
-            let got = request
-                .map(|request| request.wishes.cap.unwrap().0)
-                .map_err(|refusal| refusal.code);
-            assert_eq!(got, want, "{fields}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
-use tollgate_core::config;
+use tollgate_core::config::{self, DeploymentId};
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::uncovered;
@@ -18,6 +18,7 @@ use crate::bank;
 use crate::callbacks::{self, Action};
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
+use crate::room::Attempting;
 use crate::weather::{self, Running};
 
 /// One attempt.
@@ -59,6 +60,10 @@ impl Stream {
         let deployment = number.and_then(|number| shared.exchange.deployment(number));
         shared.running = None;
         shared.running = deployment.map(Running::at);
+        shared.attempting = None;
+        shared.attempting = number
+            .zip(deployment)
+            .and_then(|(number, id)| attempting(&shared.exchange, number, id, now));
         if headmap == Headmap::Used {
             restore(shared);
         }
@@ -72,6 +77,19 @@ impl Stream {
         write_head(&send, &self.place)
             .map_err(|host::Failed| Refusal::internal("Envoy did not take the head of an attempt"))
     }
+}
+
+/// An attempt at a deployment with a limit of its own counts against it.
+fn attempting(
+    exchange: &Exchange,
+    number: usize,
+    id: DeploymentId,
+    now: Timestamp,
+) -> Option<Attempting> {
+    let (target, _) = exchange.target(number)?;
+    let quota = target.traits.quota;
+    let expected = exchange.expected_tokens(number);
+    (!quota.is_empty()).then(|| Attempting::begin(id, quota, expected, now))
 }
 
 /// An attempt that may cost more than is held for the request holds the rest first. It cannot wait: what an upstream
@@ -184,9 +202,11 @@ impl callbacks::Stream for Stream {
         else {
             return Action::Continue;
         };
-        let body = Attempt::request_body(&shared.exchange, || Bytes::Request.read(size));
-        if let Some(body) = body
-            && Bytes::Request.write(&body).is_err()
+        let front = |bytes: usize| Bytes::Request.read(bytes.min(size));
+        if let Some(rewrite) = Attempt::request_body(&shared.exchange, front)
+            && Bytes::Request
+                .write_front(rewrite.front, &rewrite.bytes)
+                .is_err()
         {
             return refuse(&Refusal::internal(
                 "Envoy did not take the body of an attempt",

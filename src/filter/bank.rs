@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use tollgate_core::auth::KeyHash;
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{BudgetService, Commons, Key};
+use tollgate_core::limits;
 use tollgate_core::money::holder::{Ending, Hold, Keeper, Outbox, Outcome, Part, Standing};
 use tollgate_core::money::ids::{Millis, OpenId, ScopeId, StreamId};
 use tollgate_core::money::message::Open;
+use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::money::wanted::{Standings, Wanted};
 use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
@@ -20,6 +22,7 @@ use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 use crate::host;
 use crate::host::call::{self, Context};
 use crate::line::{self, Begun, Line, Orphan};
+use crate::room;
 use crate::rows::Slots;
 
 /// Deciding calls are given up after this; the outbox sends again.
@@ -40,6 +43,8 @@ pub(crate) enum News {
     Identity,
     /// What became of its wish for money.
     Money(Outcome),
+    /// What became of its limits.
+    Room(limits::Outcome),
     /// Its opening is durable; or it could not be made so.
     Opened(Durable),
 }
@@ -57,6 +62,7 @@ enum Call {
     Sync(StreamId),
     Lookup(KeyHash),
     Watch,
+    Rates(Vec<RateWant>),
 }
 
 #[derive(Debug, Default)]
@@ -96,10 +102,16 @@ pub(crate) fn millis(now: Timestamp) -> Millis {
 
 /// The plugin was configured: from now on its calls are made for it.
 pub(crate) fn configure(plugin: Context, service: Option<BudgetService>) {
+    room::configure(service.is_some());
     with(|bank| {
         bank.plugin = Some(plugin);
         bank.service = service;
     });
+}
+
+/// Asks for shares of limits; the answer goes to [`room`].
+pub(crate) fn ask_rates(wants: Vec<RateWant>, caller: Context, now: Timestamp) {
+    with(|bank| bank.ask_rates(wants, caller, now));
 }
 
 /// How budgets stood when this worker last heard.
@@ -150,6 +162,7 @@ pub(crate) fn release(parts: Vec<Part>) {
 
 /// A request that waited for something is gone.
 pub(crate) fn leave(request: Context) {
+    room::leave(request);
     with(|bank| {
         bank.keeper.leave(request.0);
         bank.opening.retain(|(waiting, ..)| *waiting != request.0);
@@ -163,8 +176,12 @@ pub(crate) fn leave(request: Context) {
                 News::Money(Outcome::Held(hold)) if waiting == request.0 => {
                     bank.keeper.release(&mut bank.rows, hold.parts);
                 }
+                News::Room(limits::Outcome::Taken(taken)) if waiting == request.0 => {
+                    room::settle(taken, limits::Used::Nothing, host::now());
+                }
                 _ if waiting == request.0 => {}
-                news @ (News::Identity | News::Money(_) | News::Opened(_)) => {
+                // Limits go back when the request does.
+                news @ (News::Identity | News::Money(_) | News::Room(_) | News::Opened(_)) => {
                     bank.news.push_back((waiting, news));
                 }
             }
@@ -267,10 +284,33 @@ impl Bank {
         }
     }
 
+    fn ask_rates(&mut self, wants: Vec<RateWant>, caller: Context, now: Timestamp) {
+        let incarnation = self.line.as_ref().map_or(0, |line| line.incarnation().0);
+        let message = prost::Message::encode_to_vec(&proto::RatesRequest {
+            incarnation,
+            wants: wants.iter().map(proto_want).collect(),
+        });
+        if !self.call("Rates", &message, Call::Rates(wants), caller) {
+            let told = room::lost(now);
+            self.tell_room(told);
+        }
+    }
+
+    fn tell_room(&mut self, told: Vec<(u32, limits::Outcome)>) {
+        let told = told.into_iter();
+        self.news
+            .extend(told.map(|(ticket, outcome)| (ticket, News::Room(outcome))));
+    }
+
     fn tick(&mut self, now: Timestamp) {
+        let told = room::tick(now);
+        self.tell_room(told);
         let (Some(plugin), true) = (self.plugin, self.service.is_some()) else {
             return;
         };
+        if let Some(wants) = room::asks(now) {
+            self.ask_rates(wants, plugin, now);
+        }
         let at = millis(now);
         self.begin(plugin, at);
         let told = self.keeper.tick(&mut self.rows, at);
@@ -417,6 +457,20 @@ impl Bank {
                 None
             }
             Call::Watch => self.watched(message, callers, now),
+            Call::Rates(wants) => {
+                let told = match decode::<proto::RatesReply>("RatesReply", message) {
+                    Ok(reply) => {
+                        let grants: Vec<RateGrant> = reply.grants.iter().map(grant).collect();
+                        room::arrived(&wants, &grants, now)
+                    }
+                    Err(_) => room::lost(now),
+                };
+                self.tell_room(told);
+                if let (Some(plugin), Some(wants)) = (self.plugin, room::asks(now)) {
+                    self.ask_rates(wants, plugin, now);
+                }
+                None
+            }
         }
     }
 
@@ -484,7 +538,7 @@ impl Bank {
     /// The budget service has forgotten who this process is: it asks again, and goes on under another name.
     fn start_over(&mut self, now: Millis) {
         log::error!(
-            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew"
+            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
         );
         if let Some(line) = self.line.take() {
             line.forget_process();
@@ -535,8 +589,33 @@ impl Bank {
                 self.keeper.cut_off();
                 self.sync_failures = self.sync_failures.saturating_add(1);
             }
+            Some(Call::Rates(_)) => {
+                let told = room::lost(now);
+                self.tell_room(told);
+            }
             Some(Call::Watch) | None => {}
         }
+    }
+}
+
+fn proto_want(want: &RateWant) -> proto::RateWant {
+    proto::RateWant {
+        limit: want.limit.0,
+        amount: want.amount,
+        per_minute: want.per_minute,
+        burst: want.burst,
+        unused: want.unused,
+        in_use: want.in_use,
+    }
+}
+
+fn grant(grant: &proto::RateGrant) -> RateGrant {
+    RateGrant {
+        limit: RateId(grant.limit),
+        amount: grant.amount,
+        valid_ms: grant.valid_ms,
+        retry_ms: grant.retry_ms,
+        left: grant.left,
     }
 }
 

@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::attempt::Follows;
-use tollgate_core::auth::KeyHash;
+use tollgate_core::auth::{self, KeyHash};
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
 use tollgate_core::dialect;
-use tollgate_core::endpoint::client_of;
+use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
+use tollgate_core::limits::{self, Draw, Status, Taken, Used, tell};
 use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
@@ -21,6 +22,7 @@ use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
+use tollgate_core::vouched::Vouched;
 
 use crate::bank::{self, News};
 use crate::callbacks::{self, Action, Then};
@@ -28,6 +30,7 @@ use crate::counters::Counters;
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+use crate::room;
 use crate::weather::{self, Turn};
 
 mod ending;
@@ -41,6 +44,8 @@ pub(crate) struct Settings {
     callers: RefCell<Callers>,
     counters: Counters,
     tokens: RefCell<Counter>,
+    /// Deployments with limits of their own.
+    quotas: room::Quotas,
 }
 
 impl Settings {
@@ -50,6 +55,7 @@ impl Settings {
             commons: RefCell::new(Rc::new(config.commons.clone())),
             callers: RefCell::new(Callers::new(Rc::clone(&config))),
             counters: Counters::new(),
+            quotas: room::quotas(&config),
             config,
             tokens: RefCell::new(Counter::new()),
         }
@@ -109,6 +115,8 @@ enum Waits {
     Outside,
     /// To know whose key it is; the body may be whole already, of this size.
     Identity { whole: Option<usize> },
+    /// For room among its limits.
+    Room,
     /// For money.
     Money,
 }
@@ -159,6 +167,10 @@ pub(crate) struct Stream {
     admission: Admission,
     waits: Waits,
     opening: Opening,
+    /// What it has of its limits.
+    taken: Taken,
+    /// How these stand.
+    standing: Vec<Status>,
     head: RawHead,
     meeting: Option<(String, Handle)>,
     /// What the caller gets; 0 until then.
@@ -178,6 +190,8 @@ impl Stream {
             admission,
             waits: Waits::default(),
             opening: Opening::default(),
+            taken: Taken::default(),
+            standing: Vec::new(),
             head: RawHead::default(),
             meeting: None,
             status: 0,
@@ -192,7 +206,10 @@ impl Stream {
                 let counter = &mut *tokens;
                 let standings = &bank::Heard;
                 let admission = &mut self.admission;
-                let step = weather::with(host::now(), |weather| {
+                let now = host::now();
+                let full = room::full(&self.settings.quotas, now);
+                let step = weather::with(now, |weather| {
+                    weather.full = full;
                     admission.on(Input::Body {
                         body,
                         counter,
@@ -215,11 +232,30 @@ impl Stream {
         }
     }
 
+    /// The body that is in Envoy. A form is read in pieces: what is in its files need not be here, and the memory of a
+    /// VM never shrinks.
+    fn body_in_envoy(&mut self, size: usize) -> Option<Step> {
+        const PIECE_BYTES: usize = 65_536;
+        if self.admission.form() == Form::Json {
+            return self.whole_body(Bytes::Request.read(size));
+        }
+        for start in (0..size).step_by(PIECE_BYTES) {
+            let length = size.saturating_sub(start).min(PIECE_BYTES);
+            let piece = Bytes::Request.read_at(start, length);
+            match self.admission.on(Input::Piece(&piece)) {
+                Some(Step::AwaitBody) => {}
+                decided => return decided,
+            }
+        }
+        self.whole_body(Vec::new())
+    }
+
     fn perform(&mut self, step: Option<Step>) -> Action {
         match step {
             None => Action::Continue,
             Some(Step::AwaitBody) => Action::Pause,
             Some(Step::Identify(hash)) => self.identify(hash),
+            Some(Step::Limit(draws)) => self.limit(draws),
             Some(Step::Hold(wanted)) => self.hold(wanted),
             Some(Step::Answer(answer)) => self.answer(&answer),
             Some(Step::Forward(exchange)) => self.forward(*exchange),
@@ -243,9 +279,16 @@ impl Stream {
                 .iter()
                 .map(|(name, value)| (*name, value.as_str())),
         );
+        let limits = self.limit_headers();
+        headers.extend(limits.iter().map(|(name, value)| (*name, value.as_str())));
         let trace = self.trace();
         if self.settings.config.telemetry.response_headers && !trace.is_empty() {
             headers.push(("x-tollgate-trace-id", &trace));
+        }
+        if let Some(name) = self.admission.id_header()
+            && !trace.is_empty()
+        {
+            headers.push((name, &trace));
         }
         // Without an answer the request must not go on either: it stays held until Envoy's timeout.
         let _ = host::answer(answer.status, &headers, &answer.body);
@@ -262,6 +305,57 @@ impl Stream {
             bank::identify(hash, Context(self.context), &mut callers, host::now());
         }
         Action::Pause
+    }
+
+    fn limit(&mut self, draws: Vec<Draw>) -> Action {
+        let caller = self.admission.known.caller.as_ref();
+        let key = caller.map_or("", |caller| caller.key.name.as_str());
+        match room::take(draws, key, Context(self.context), host::now()) {
+            Some(outcome) => self.roomed(outcome),
+            None => {
+                self.waits = Waits::Room;
+                Action::Pause
+            }
+        }
+    }
+
+    fn roomed(&mut self, outcome: limits::Outcome) -> Action {
+        let short = match outcome {
+            limits::Outcome::Taken(mut taken) => {
+                self.standing = std::mem::take(&mut taken.standing);
+                self.taken = taken;
+                None
+            }
+            limits::Outcome::Short(mut short) => {
+                self.standing = std::mem::take(&mut short.standing);
+                Some(short)
+            }
+        };
+        let admission = &mut self.admission;
+        let now = host::now();
+        let full = room::full(&self.settings.quotas, now);
+        let step = weather::with(now, |weather| {
+            weather.full = full;
+            let standings = &bank::Heard;
+            admission.on(Input::Room {
+                short,
+                standings,
+                weather,
+            })
+        });
+        let in_use = || {
+            let refusal = Refusal::internal("the table of health is in use");
+            Some(Step::Answer(dialect::answer(client_of(""), &refusal)))
+        };
+        self.perform(step.unwrap_or_else(in_use))
+    }
+
+    /// What the caller is to hear of its limits.
+    fn limit_headers(&self) -> Vec<(&'static str, String)> {
+        if self.standing.is_empty() || !self.settings.config.telemetry.response_headers {
+            return Vec::new();
+        }
+        tell::headers(self.admission.client().name(), &self.standing, host::now())
     }
 
     fn hold(&mut self, wanted: Wanted) -> Action {
@@ -283,6 +377,28 @@ impl Stream {
             },
         });
         self.perform(step)
+    }
+
+    /// What Envoy says of a caller who carries no key. It costs a call for each claim, so only where somebody wants to know.
+    fn vouch(&mut self) {
+        let rules = &self.settings.config.vouched;
+        if rules.is_empty() || self.head.with(auth::carries_key) {
+            return;
+        }
+        let text =
+            |path: &str| host::property(path).and_then(|bytes| String::from_utf8(bytes).ok());
+        let claim = |name: &str| {
+            let place = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn";
+            let text = text(&format!("{place}\0{}\0{name}", rules.payload))?;
+            Some((name.to_owned(), text))
+        };
+        let peer = rules.looks_at_peers();
+        self.admission.vouch(Vouched {
+            spiffe: peer
+                .then(|| text("connection\0uri_san_peer_certificate"))
+                .flatten(),
+            claims: rules.claims().into_iter().filter_map(claim).collect(),
+        });
     }
 
     /// The head is said to the admission, again if it was not known who is calling.
@@ -328,6 +444,7 @@ impl Stream {
             head: std::mem::take(&mut self.head),
             context: self.context,
             running: None,
+            attempting: None,
         };
         let sent = first
             .zip(meeting::open(kind, shared))
@@ -372,6 +489,13 @@ impl Stream {
 
     /// What a caller may want to know of who answered.
     fn tell(&self, exchange: &Exchange) {
+        // What a provider of this dialect says of its own request stays.
+        if let Some(name) = exchange.endpoint.client.id_header()
+            && !exchange.trace.is_empty()
+            && Headers::Reply.get(name).is_none()
+        {
+            let _ = Headers::Reply.set(name.as_bytes(), exchange.trace.as_bytes());
+        }
         if !self.settings.config.telemetry.response_headers {
             return;
         }
@@ -381,6 +505,9 @@ impl Stream {
         if let Some((_, target, provider)) = exchange.last() {
             set("x-tollgate-provider", &provider.name);
             set("x-tollgate-model", &target.model);
+        }
+        for (name, value) in self.limit_headers() {
+            set(name, &value);
         }
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
@@ -429,6 +556,7 @@ impl Stream {
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
         self.head = Headers::Request.read().unwrap_or_default();
+        self.vouch();
         let step = match self.say_head() {
             Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
             step => step,
@@ -449,10 +577,10 @@ impl callbacks::Stream for Stream {
                 }
                 return Action::Pause;
             }
-            Waits::Money => return Action::Pause,
+            Waits::Room | Waits::Money => return Action::Pause,
         }
         let step = match follows {
-            Follows::Nothing => self.whole_body(Bytes::Request.read(size)),
+            Follows::Nothing => self.body_in_envoy(size),
             Follows::More => {
                 let bytes = u64::try_from(size).unwrap_or(u64::MAX);
                 self.admission.on(Input::BodyGrows { bytes })
@@ -474,9 +602,7 @@ impl callbacks::Stream for Stream {
                 };
                 let step = match (self.say_head(), whole) {
                     (Some(Step::AwaitBody), Some(0)) => self.whole_body(Vec::new()),
-                    (Some(Step::AwaitBody), Some(size)) => {
-                        self.whole_body(Bytes::Request.read(size))
-                    }
+                    (Some(Step::AwaitBody), Some(size)) => self.body_in_envoy(size),
                     (step, _) => step,
                 };
                 let action = self.perform(step);
@@ -488,6 +614,10 @@ impl callbacks::Stream for Stream {
             News::Money(outcome) => {
                 self.waits = Waits::Outside;
                 self.covered(outcome)
+            }
+            News::Room(outcome) => {
+                self.waits = Waits::Outside;
+                self.roomed(outcome)
             }
             News::Opened(durable) => return self.opened(durable),
         };
@@ -550,10 +680,14 @@ impl callbacks::Stream for Stream {
 }
 
 impl Drop for Stream {
-    /// The end of a request closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting and its limits; a request that never got so far closes them here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
+        }
+        if self.taken != Taken::default() {
+            let taken = std::mem::take(&mut self.taken);
+            room::settle(taken, Used::Nothing, host::now());
         }
     }
 }

@@ -229,31 +229,40 @@ impl Bytes {
 
     /// What there is of it in this callback.
     pub(crate) fn read(self, size: usize) -> Vec<u8> {
+        self.read_at(0, size)
+    }
+
+    /// A piece of it.
+    pub(crate) fn read_at(self, start: usize, size: usize) -> Vec<u8> {
         if size == 0 {
             return Vec::new();
         }
-        read_buffer(self.id(), size)
+        read_buffer(self.id(), start, size)
     }
 
     /// Replaces all of it.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
+        self.write_front(usize::MAX, bytes)
+    }
+
+    /// Replaces so many of its first bytes.
+    pub(crate) fn write_front(self, front: usize, bytes: &[u8]) -> Result<()> {
         // SAFETY: the bytes are valid for reading.
-        done(unsafe {
-            proxy_set_buffer_bytes(self.id(), 0, usize::MAX, bytes.as_ptr(), bytes.len())
-        })
+        done(unsafe { proxy_set_buffer_bytes(self.id(), 0, front, bytes.as_ptr(), bytes.len()) })
     }
 }
 
-fn read_buffer(buffer: u32, max: usize) -> Vec<u8> {
+fn read_buffer(buffer: u32, start: usize, max: usize) -> Vec<u8> {
     let (mut data, mut size) = (ptr::null_mut(), 0);
     // SAFETY: both pointers are valid for writing.
-    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, max, &raw mut data, &raw mut size) };
+    let status =
+        unsafe { proxy_get_buffer_bytes(buffer, start, max, &raw mut data, &raw mut size) };
     taken(status, data, size).unwrap_or_default()
 }
 
 /// What Envoy's configuration says to this plugin.
 pub(crate) fn configuration() -> Vec<u8> {
-    read_buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)
+    read_buffer(abi::PLUGIN_CONFIGURATION, 0, usize::MAX)
 }
 
 /// Envoy's own log, for operators.

@@ -18,6 +18,7 @@ mod gateway;
 mod host;
 mod line;
 mod meeting;
+mod room;
 mod rows;
 mod weather;
 

@@ -210,6 +210,11 @@ impl Line {
         let _ = shared::write(&batch_key(self.stream), &value);
     }
 
+    /// Whose line it is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// It is alive.
     pub(crate) fn live(&self, now: Millis) {
         let _ = shared::write(&life_key(self.stream), &bytes([now.0]));

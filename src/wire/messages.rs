@@ -233,6 +233,10 @@ pub struct RateWant {
     /// Granted before, and not used.
     #[prost(uint64, tag = "5")]
     pub unused: u64,
+    /// For limits on what runs at the same time: `amount` is how many places the process wants to have in all, and so many of
+    /// them are in use.
+    #[prost(uint64, optional, tag = "6")]
+    pub in_use: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RatesReply {
@@ -252,6 +256,9 @@ pub struct RateGrant {
     /// When to ask again, if there was less than wanted.
     #[prost(uint32, tag = "4")]
     pub retry_ms: u32,
+    /// What is left for others.
+    #[prost(uint64, tag = "5")]
+    pub left: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

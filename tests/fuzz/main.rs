@@ -69,6 +69,11 @@ fn bodies_that_are_spliced_and_counted() {
 }
 
 #[test]
+fn forms() {
+    run("form", seeds::forms(), targets::form);
+}
+
+#[test]
 fn a_run_can_fail() {
     let outcome = std::panic::catch_unwind(|| {
         let seeds = vec![b"abc".to_vec()];

@@ -65,3 +65,27 @@ pub(crate) fn native() -> Vec<Vec<u8>> {
     all.extend(wholes());
     all
 }
+
+/// As browsers and SDKs write them.
+pub(crate) fn forms() -> Vec<Vec<u8>> {
+    let part = |head: &str, value: &str| {
+        format!("--xyz\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n")
+    };
+    let file = part(
+        "name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav",
+        "RIFF\r\n--xy\r\n\0",
+    );
+    let model = part("name=\"model\"", "whisper-1");
+    let stream = part("name=\"stream\"", "true");
+    let count = part("name=\"n\"", "2");
+    [
+        format!("{model}{file}--xyz--\r\n"),
+        format!("{file}{stream}{count}{model}--xyz--"),
+        format!(
+            "{model}{}--xyz--\r\nepilogue",
+            part("name=\"prompt\"", "model")
+        ),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
+}

@@ -6,12 +6,13 @@ use tollgate_core::dialect::json::{Json, Kind, Tape};
 use tollgate_core::dialect::openai::{self, Look};
 use tollgate_core::dialect::passage::{Heard, Passage, Seen};
 use tollgate_core::dialect::reply::TEXT_BYTES_MAX;
-use tollgate_core::dialect::speak::{Asked, Fault, Provider, Target, UsageWish};
+use tollgate_core::dialect::speak::{Asked, Calls, Fault, Provider, Target, UsageWish};
 use tollgate_core::dialect::tables::{CLIENTS, providers};
 use tollgate_core::dialect::{accents::StreamUsage, base64, writer};
 use tollgate_core::endpoint::Streams;
 use tollgate_core::eventstream::{FRAME_BYTES_MAX, Frames, crc32};
 use tollgate_core::json_tap::Tap;
+use tollgate_core::multipart::Scanner;
 use tollgate_core::request::{self, Cap, UsageOption};
 use tollgate_core::sse::{EVENT_BYTES_MAX, Output, Splitter, Verdict};
 use tollgate_core::units::Tokens;
@@ -36,6 +37,7 @@ fn asked() -> Asked {
         id: "r".to_owned(),
         created: 1,
         usage: UsageWish::Asked,
+        calls: Calls::Any,
     }
 }
 
@@ -415,8 +417,8 @@ pub(crate) fn splice(input: &[u8], dice: &mut Dice) -> String {
     };
     let model = "another \"model\"";
     let bound = Cap {
-        field: "max_completion_tokens",
-        tokens: Tokens(77),
+        field: dice.of::<&'static str>(&["max_tokens", "max_completion_tokens"]),
+        tokens: *dice.of(&[None, Some(Tokens(77))]),
     };
     let cap = *dice.of(&[None, Some(bound)]);
     let length = request.splice.length(input.len(), model, usage, cap);
@@ -432,4 +434,32 @@ pub(crate) fn splice(input: &[u8], dice: &mut Dice) -> String {
         assert!(!is_json(input), "what was JSON is none any more");
     }
     format!("{:?}", request.reply)
+}
+
+/// Where a form is cut does not matter; the model stands where it is said to stand.
+pub(crate) fn form(input: &[u8], dice: &mut Dice) -> String {
+    let read = |pieces: &[&[u8]]| {
+        let mut scanner = Scanner::new(b"xyz");
+        for piece in pieces {
+            scanner.feed(piece)?;
+        }
+        scanner.finish()
+    };
+    let whole = read(&[input]);
+    let in_pieces = read(&cut(input, dice));
+    match (whole, in_pieces) {
+        (Ok(whole), Ok(in_pieces)) => {
+            assert_eq!(whole, in_pieces);
+            assert_eq!(whole.bytes, input.len());
+            let place = input.get(whole.place.clone());
+            assert_eq!(place, Some(whole.model.as_bytes()));
+            format!("{} {}", whole.stream, whole.count)
+        }
+        // Which of several mistakes is met first may depend on the cut.
+        (Err(whole), Err(_)) => {
+            assert_eq!(whole.status, 400);
+            whole.code.to_owned()
+        }
+        (whole, in_pieces) => panic!("{whole:?} whole, {in_pieces:?} in pieces"),
+    }
 }

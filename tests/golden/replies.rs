@@ -2,7 +2,7 @@
 
 use tollgate_core::dialect::event::{Event, Report};
 use tollgate_core::dialect::passage::{self, End, Passage, Seen};
-use tollgate_core::dialect::speak::{Asked, Fault, Provider, UsageWish};
+use tollgate_core::dialect::speak::{Asked, Calls, Fault, Provider, UsageWish};
 use tollgate_core::dialect::tables::{CLIENTS, provider};
 use tollgate_core::eventstream::crc32;
 use tollgate_core::units::Tokens;
@@ -27,6 +27,7 @@ fn asked() -> Asked {
         id: "reply-1".to_owned(),
         created: 1_700_000_000,
         usage: UsageWish::Asked,
+        calls: Calls::Any,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A budget service of a test's own: it may be killed and started again while gateways go on.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,18 @@ impl BudgetService {
 
     /// With another configuration from its next start on.
     pub fn configure(&self, template: &str) {
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        // Nobody is there, and no two are at the same place.
+        let ports = Cell::new(0);
+        let nowhere = || {
+            ports.set(ports.get() + 1);
+            SocketAddr::from(([127, 0, 0, 1], ports.get()))
+        };
         let config = template::fill(template, |name| match name {
             "budget" => self.address().to_string(),
             "budget-admin" => self.admin().to_string(),
             "dir" => self.directory().display().to_string(),
             "log" => self.directory().join("access.log").display().to_string(),
-            _ => nowhere.to_string(),
+            _ => nowhere().to_string(),
         });
         fs::write(self.config(), config).unwrap();
     }

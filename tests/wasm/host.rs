@@ -218,15 +218,15 @@ fn link(linker: &mut Linker<World>) -> Result<(), wasmi::Error> {
     linker.func_wrap(
         ENV,
         "proxy_set_buffer_bytes",
-        |mut caller: Called<'_>,
-         buffer: u32,
-         _start: u32,
-         _size: u32,
-         data: i32,
-         data_size: i32| {
+        |mut caller: Called<'_>, buffer: u32, start: u32, front: u32, data: i32, data_size: i32| {
             count(&mut caller, "set_buffer_bytes");
-            let bytes = read(&caller, data, data_size);
-            caller.data_mut().bodies.insert(buffer, bytes);
+            // Envoy takes what replaces the beginning, or all.
+            assert_eq!(start, 0, "only the front of a body can be replaced");
+            let mut bytes = read(&caller, data, data_size);
+            let front = usize::try_from(front).expect("a size");
+            let body = caller.data_mut().bodies.entry(buffer).or_default();
+            bytes.extend_from_slice(body.get(front..).unwrap_or_default());
+            *body = bytes;
             OK
         },
     )?;

@@ -171,6 +171,13 @@ fn limit_fields() -> Value {
         "tpm_limit": {"type": "integer", "minimum": 1},
         "max_parallel_requests": {"type": "integer", "minimum": 1},
         "burst": text(),
+        "limit_each": {"enum": ["org", "team", "user", "key"]},
+        "queue": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {"max_wait": text(), "max_waiting": {"type": "integer", "minimum": 1}},
+        },
+        "downgrade_to": text(),
     })
 }
 

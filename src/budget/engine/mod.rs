@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
-use tollgate_core::money::ids::{BodyHash, Millis};
+use tollgate_core::money::ids::{BodyHash, Incarnation, Millis};
 use tollgate_core::money::ledger::Patience;
 use tollgate_core::money::message::{HelloReply, SyncRequest};
 use tollgate_core::money::rates::{RateGrant, RateWant, Rates};
@@ -196,13 +196,17 @@ impl Engine {
     }
 
     /// Shares of limits by the minute.
-    pub fn rates(&self, wants: impl IntoIterator<Item = RateWant>) -> Vec<RateGrant> {
+    pub fn rates(
+        &self,
+        holder: Incarnation,
+        wants: impl IntoIterator<Item = RateWant>,
+    ) -> Vec<RateGrant> {
         let passed = self.shared.began.elapsed().as_millis();
         let now = Millis(u64::try_from(passed).unwrap_or(u64::MAX));
         let mut rates = locked(&self.shared.rates);
         wants
             .into_iter()
-            .map(|want| rates.take(want, now))
+            .map(|want| rates.take(want, holder, now))
             .collect()
     }
 

@@ -335,6 +335,7 @@ async fn shares_of_a_minute_are_given_out_once() {
         per_minute: 1,
         burst: 100,
         unused: 0,
+        in_use: None,
     };
     let request = proto::RatesRequest {
         incarnation: 1,

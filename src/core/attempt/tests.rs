@@ -98,8 +98,8 @@ const EVENTS: [(&str, &str); 2] = [(":status", "200"), ("content-type", "text/ev
 #[test]
 fn each_attempt_is_written_for_its_provider() {
     let mut world = World::new(STREAM);
-    let written = Attempt::request_body(&world.exchange, Vec::new)
-        .map(|body| String::from_utf8(body.into_owned()).unwrap());
+    let written = Attempt::request_body(&world.exchange, |_| Vec::new())
+        .map(|body| String::from_utf8(body.bytes.into_owned()).unwrap());
     assert_eq!(
         written.as_deref(),
         Some(r#"{"stream_options":{"include_usage":true},"model":"alpha-small","stream":true}"#)

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
+use crate::dialect::gaps;
+use crate::limits::Quota;
 use crate::money::window::Zone;
 
 /// How a model's requests find a target.
@@ -32,6 +34,8 @@ pub struct Routing {
     pub retries: u32,
     /// What happens with a prompt that no target takes.
     pub when_too_long: WhenTooLong,
+    /// What becomes of a request that a target cannot express whole.
+    pub on_untranslatable: OnUntranslatable,
     /// Positions of models that are asked when all targets have failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<usize>,
@@ -59,6 +63,7 @@ impl Default for Routing {
             clock: Clock::default(),
             retries: 0,
             when_too_long: WhenTooLong::Refuse,
+            on_untranslatable: OnUntranslatable::Refuse,
             fallbacks: Vec::new(),
             context_window_fallbacks: Vec::new(),
             content_policy_fallbacks: Vec::new(),
@@ -117,6 +122,29 @@ pub enum WhenTooLong {
     Refuse,
     /// It is sent: the provider knows better.
     Send,
+}
+
+/// What becomes of a request that a target cannot express whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUntranslatable {
+    /// Where that is the first who would be asked, it is refused, and says what he lacks.
+    #[default]
+    Refuse,
+    /// The next is asked; it is refused where none is left.
+    SkipTarget,
+    /// It goes without what cannot be said, and that is recorded.
+    Drop,
+}
+
+impl OnUntranslatable {
+    /// What is done with a parameter that a target cannot express.
+    pub fn policy(self) -> gaps::Policy {
+        match self {
+            Self::Drop => gaps::Policy::Drop,
+            Self::Refuse | Self::SkipTarget => gaps::Policy::Refuse,
+        }
+    }
 }
 
 /// How much cost, latency and reliability count.
@@ -208,6 +236,9 @@ pub struct Traits {
     /// Which requests it takes.
     #[serde(skip_serializing_if = "When::is_empty")]
     pub when: When,
+    /// What it may be asked.
+    #[serde(skip_serializing_if = "Quota::is_empty")]
+    pub quota: Quota,
 }
 
 impl Default for Traits {
@@ -216,6 +247,7 @@ impl Default for Traits {
             weight: 1,
             region: String::new(),
             when: When::default(),
+            quota: Quota::default(),
         }
     }
 }

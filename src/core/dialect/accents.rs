@@ -93,6 +93,8 @@ pub enum ReasoningField {
 pub enum Thoughts {
     /// As `reasoning_content`.
     Back,
+    /// As `reasoning_details`, with their seals.
+    Details,
     /// They are not.
     Kept,
 }
@@ -222,6 +224,7 @@ pub static ACCENTS: &[OpenAi] = &[
     OpenAi(Accent {
         name: "openrouter",
         reasoning: ReasoningField::Object,
+        thoughts: Thoughts::Details,
         also: &["top_k"],
         lacks: &["n", "metadata"],
         ..GENERIC

@@ -125,6 +125,26 @@ impl Event<'_> {
         }
     }
 
+    /// Which call of its answer it belongs to, if to one.
+    pub fn call(&self) -> Option<u32> {
+        match self {
+            Self::ToolStart { call, .. }
+            | Self::ToolArguments { call, .. }
+            | Self::ToolEnd { call, .. } => Some(*call),
+            Self::Text { .. }
+            | Self::Refusal { .. }
+            | Self::Thinking { .. }
+            | Self::Signature { .. }
+            | Self::SealedThinking { .. }
+            | Self::Logprobs { .. }
+            | Self::Finish { .. }
+            | Self::Start { .. }
+            | Self::Usage(_)
+            | Self::Error(_)
+            | Self::Done => None,
+        }
+    }
+
     /// Which of several answers it belongs to, if to one.
     pub fn choice(&self) -> Option<u32> {
         match self {

@@ -37,6 +37,8 @@ const LISTED_MAX: usize = 32;
 const ADVICE: &[&str] = &[
     "cache_control",
     "include",
+    // A thought that its maker has kept: nobody else could read it.
+    "input.item_reference",
     "prompt_cache_key",
     "prompt_cache_retention",
     "reasoning.summary",
@@ -141,9 +143,6 @@ impl Gaps {
                 "presence_penalty" => zero(&chat.presence_penalty),
                 "logprobs" => chat.logprobs.is_some(),
                 "top_k" => chat.top_k.is_some(),
-                "parallel_tool_calls" => {
-                    chat.parallel_tool_calls == Some(false) && !chat.tools.is_empty()
-                }
                 _ => false,
             };
             if said {

@@ -7,8 +7,8 @@ use parser::Parser;
 
 mod parser;
 
-/// Containers within containers.
-pub const DEPTH_MAX: usize = 128;
+/// Containers within containers. A schema that is 64 objects deep has two or three for each of them.
+pub const DEPTH_MAX: usize = 256;
 
 /// Values in one text: a bound on the memory of the tape.
 pub const VALUES_MAX: usize = 1_048_576;

@@ -2,7 +2,7 @@
 
 use crate::dialect::event::{Complaint, Event, Report, Suspect};
 use crate::dialect::reply::Reply;
-use crate::dialect::speak::{Asked, Client, Fault, Provider, Reader, Stream, Unreadable};
+use crate::dialect::speak::{Asked, Calls, Client, Fault, Provider, Reader, Stream, Unreadable};
 
 /// What passed so far: health, metering and fallback are decided from it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,6 +97,7 @@ impl Seen {
 pub struct Passage {
     reader: Box<dyn Reader>,
     stream: Box<dyn Stream>,
+    calls: Calls,
     seen: Seen,
 }
 
@@ -105,6 +106,7 @@ impl Passage {
     pub fn new(provider: &dyn Provider, client: &dyn Client, asked: Asked) -> Self {
         Self {
             reader: provider.reader(),
+            calls: asked.calls,
             stream: client.stream(asked),
             seen: Seen::default(),
         }
@@ -126,10 +128,11 @@ impl Passage {
         let Self {
             reader,
             stream,
+            calls,
             seen,
         } = self;
         reader.feed(bytes, &mut |event| {
-            pass(&event, seen, stream.as_mut(), out, count);
+            pass(&event, seen, (stream.as_mut(), *calls), out, count);
         });
     }
 
@@ -143,10 +146,11 @@ impl Passage {
         let Self {
             reader,
             stream,
+            calls,
             seen,
         } = self;
         reader.finish(&mut |event| {
-            pass(&event, seen, stream.as_mut(), out, count);
+            pass(&event, seen, (stream.as_mut(), *calls), out, count);
         });
         if seen.end != End::Done
             && let Some(ours) = count(seen)
@@ -161,7 +165,7 @@ impl Passage {
 fn pass(
     event: &Event<'_>,
     seen: &mut Seen,
-    stream: &mut dyn Stream,
+    (stream, calls): (&mut dyn Stream, Calls),
     out: &mut Vec<u8>,
     count: &mut dyn FnMut(&Seen) -> Option<Report>,
 ) {
@@ -172,7 +176,9 @@ fn pass(
         stream.write(&Event::Usage(report), out);
     }
     seen.note(event);
-    if !matches!(event, Event::Usage(report) if !report.counts()) {
+    let no_figures = matches!(event, Event::Usage(report) if !report.counts());
+    let too_many = event.call().is_some_and(|call| !calls.allows(call));
+    if !no_figures && !too_many {
         stream.write(event, out);
     }
 }
@@ -217,6 +223,7 @@ impl Heard {
         if let Some(report) = self.seen.figures(count) {
             self.reply.report = Some(report);
         }
+        self.reply.keep(asked.calls);
         (client.whole(asked, &self.reply), self.seen)
     }
 }
@@ -308,6 +315,38 @@ mod tests {
             };
             let (got, counted) = seen.settle(report(7, 5));
             assert_eq!((got.usage.input.0, got.usage.output.0, counted), want);
+        }
+    }
+
+    #[test]
+    fn who_wants_one_call_gets_the_first() {
+        let call = |at: u8, name: &str| {
+            format!(
+                "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{{\"index\":{at},\"id\":\"{name}\",\"function\":{{\"name\":\"{name}\",\"arguments\":\"{{}}\"}}}}]}}}}]}}\n\n"
+            )
+        };
+        let stream = format!("{}{}data: [DONE]\n\n", call(0, "one"), call(1, "two"));
+        let body = br#"{"choices":[{"message":{"tool_calls":[{"id":"one","function":{"name":"one","arguments":"{}"}},{"id":"two","function":{"name":"two","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+        let from = provider("openai").unwrap();
+        for to in crate::dialect::tables::CLIENTS {
+            let told = to.name() != "openai_completions";
+            for (calls, second) in [(Calls::Any, told), (Calls::One, false)] {
+                let asked = Asked {
+                    calls,
+                    ..Asked::default()
+                };
+                let mut passage = Passage::new(from, *to, asked.clone());
+                let mut out = Vec::new();
+                passage.feed(stream.as_bytes(), &mut out, &mut ours);
+                let (answer, seen) = whole((from, body), (*to, &asked), &mut ours).unwrap();
+                for text in [&out, &answer] {
+                    let text = String::from_utf8_lossy(text);
+                    let got = (text.contains("\"one\""), text.contains("\"two\""));
+                    assert_eq!(got, (told, second), "{} {calls:?}: {text}", to.name());
+                }
+                // What is not passed on was produced all the same.
+                assert_eq!((passage.seen().text_bytes, seen.text_bytes), (16, 16));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! end what they streamed.
 
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
+use crate::dialect::speak::Calls;
 
 /// More answers to one request are not kept.
 const CHOICES_MAX: usize = 128;
@@ -136,6 +137,15 @@ impl Reply {
             Event::Usage(report) => self.report = Some(*report),
             Event::Error(complaint) => self.error = Some((*complaint).clone()),
             Event::ToolEnd { .. } | Event::Done => {}
+        }
+    }
+
+    /// Forgets the calls that the caller does not want.
+    pub fn keep(&mut self, calls: Calls) {
+        for choice in &mut self.choices {
+            let wanted =
+                |said: &Said| !matches!(said, Said::Call { call, .. } if !calls.allows(*call));
+            choice.said.retain(wanted);
         }
     }
 

@@ -13,6 +13,11 @@ pub trait Client: Sync {
     /// As written in a configuration.
     fn name(&self) -> &'static str;
 
+    /// The header in which its SDKs look for the name of a request, if it is not one that everybody sends.
+    fn id_header(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Understands the body of a request.
     fn read(&self, body: &[u8]) -> Result<Chat, Refusal>;
 
@@ -37,6 +42,34 @@ pub struct Asked {
     pub created: u64,
     /// Whether a stream ends with the figures, where the dialect lets the caller say so.
     pub usage: UsageWish,
+    /// How many calls of tools an answer may make.
+    pub calls: Calls,
+}
+
+/// How many calls of tools an answer may make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calls {
+    /// As many as the model wants.
+    #[default]
+    Any,
+    /// One: most providers cannot be told so, and then the caller gets the first. The model makes the others when it
+    /// has seen the result.
+    One,
+}
+
+impl Calls {
+    /// As the caller wants it.
+    pub fn of(chat: &Chat) -> Self {
+        match chat.parallel_tool_calls {
+            Some(false) => Self::One,
+            Some(true) | None => Self::Any,
+        }
+    }
+
+    /// Whether an answer may make the call with this number, from 0.
+    pub fn allows(self, call: u32) -> bool {
+        self == Self::Any || call == 0
+    }
 }
 
 /// Whether a stream ends with the figures.
@@ -153,6 +186,16 @@ pub trait Provider: Sync {
         policy: Policy,
     ) -> Result<Written, Untranslatable>;
 
+    /// Writes a question about the order of documents; none where it has nothing of its own for that.
+    fn rerank(
+        &self,
+        _body: &[u8],
+        _target: &Target<'_>,
+        _policy: Policy,
+    ) -> Option<Result<Written, Refusal>> {
+        None
+    }
+
     /// Reads a streamed reply.
     fn reader(&self) -> Box<dyn Reader>;
 
@@ -185,6 +228,8 @@ pub struct Written {
     pub headers: Vec<(&'static str, &'static str)>,
     /// What the provider is not told.
     pub dropped: Vec<Gap>,
+    /// What the caller gets of its calls.
+    pub calls: Calls,
 }
 
 /// A good status with a body that is no reply.

@@ -1,7 +1,7 @@
 //! The most a request can use at each target: what money is held for before it leaves.
 
 use crate::config::{Purse, Target, Unpriced};
-use crate::endpoint::{Endpoint, Kind, Others};
+use crate::endpoint::{Endpoint, Kind, Metered, Others};
 use crate::handoff::{Planned, Way};
 use crate::price::Most;
 use crate::refusal::Refusal;
@@ -23,6 +23,8 @@ pub(super) struct Bounds {
     wishes: Wishes,
     answers: Answers,
     payers: Payers,
+    endpoint: &'static str,
+    metered: Metered,
 }
 
 /// Whether an endpoint answers in tokens.
@@ -68,6 +70,8 @@ impl Bounds {
             wishes: *wishes,
             answers,
             payers,
+            endpoint: endpoint.path,
+            metered: endpoint.metered,
         }
     }
 
@@ -90,6 +94,10 @@ impl Bounds {
         let bounds = self.most(target, counted_as);
         let most = match (&target.price, self.payers) {
             (_, Payers::Nobody) => NanoUsd::ZERO,
+            // Nobody may ever tell what it used: what the operator says is held for it, and spent.
+            (Some(price), Payers::Hard) if !self.metered.is_known_by(price) => target
+                .unbounded_hold
+                .ok_or_else(|| Refusal::unmetered(self.endpoint))?,
             (Some(price), _) => price
                 .most(&bounds)
                 .map_err(|_| Refusal::internal("an amount of money does not fit"))?,
@@ -127,7 +135,7 @@ impl Bounds {
         Most {
             input: Tokens(input.saturating_add(FRAMING)),
             output: Tokens(output),
-            requests: 1,
+            requests: self.metered.requests(&self.wishes),
         }
     }
 }

@@ -1,14 +1,20 @@
 //! Who may be asked, in which order, and how each is asked.
 
 use super::bounds::Bounds;
+use super::weigh::Weighed;
 use super::{Admission, Expected};
 use crate::config::Target;
+use crate::config::routing::OnUntranslatable;
+use crate::dialect::anthropic::Messages;
 use crate::dialect::chat::Chat;
 use crate::dialect::gaps::Policy;
-use crate::endpoint::{Endpoint, Kind, Others};
+use crate::dialect::speak::Client;
+use crate::endpoint::{Endpoint, Form, Kind, Others};
 use crate::handoff::{Planned, Way};
+use crate::health::Attempted;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request};
+use crate::routing::explanation::Because;
 use crate::routing::traits::Traits;
 use crate::routing::wishes::Wishes;
 use crate::routing::{
@@ -23,15 +29,52 @@ pub(super) struct Question<'a> {
     pub(super) prompt: &'a Count,
     /// Position of the model asked for.
     pub(super) asked: usize,
-    /// Position of the model that answers because a budget is nearly spent.
-    pub(super) downgraded_to: Option<usize>,
+    /// Position of the model that answers instead, and why.
+    pub(super) downgraded_to: Option<(usize, Because)>,
     /// Position of the model by whose tokenizer the prompt was counted.
     pub(super) counted_as: usize,
     pub(super) body: &'a [u8],
 }
 
+impl<'a> Question<'a> {
+    pub(super) fn of(weighed: &'a Weighed) -> Self {
+        Self {
+            expected: &weighed.expected,
+            request: &weighed.request,
+            prompt: &weighed.prompt,
+            asked: weighed.asked,
+            downgraded_to: weighed.downgraded_to,
+            counted_as: weighed.counted_as,
+            body: weighed.content.bytes(),
+        }
+    }
+}
+
+/// Why a target is not asked though it was chosen.
+enum Obstacle {
+    /// It has nothing like that, or nobody would pay for it there.
+    Place(Refusal),
+    /// Its dialect cannot say what this request says.
+    Words(Refusal),
+}
+
+impl Obstacle {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Place(refusal) | Self::Words(refusal) => refusal,
+        }
+    }
+}
+
+impl From<Refusal> for Obstacle {
+    fn from(refusal: Refusal) -> Self {
+        Self::Place(refusal)
+    }
+}
+
 impl Admission {
-    /// A target that cannot express the request is passed over; if none can, the first of them says why.
+    /// A target that cannot express the request is passed over if its model wants that, or if others are asked first;
+    /// if none can, the first of them says why.
     pub(super) fn plan(
         &self,
         question: &Question<'_>,
@@ -46,17 +89,26 @@ impl Admission {
         let mut chain = Vec::with_capacity(picks.len());
         let mut why = None;
         for pick in picks {
-            let model = self.config.models.get(pick.model);
-            let Some(target) = model.and_then(|model| model.targets.get(pick.target)) else {
+            let Some(model) = self.config.models.get(pick.model) else {
                 continue;
             };
-            let endpoint = question.expected.endpoint;
+            let Some(target) = model.targets.get(pick.target) else {
+                continue;
+            };
+            let wish = model.routing.on_untranslatable;
+            let asked = (question.expected.endpoint, wish.policy());
             let planned = self
-                .way(endpoint, target, question.body, bounds, &mut chat)
-                .and_then(|way| bounds.planned(&pick, target, family, way));
+                .way(asked, target, question.body, bounds, &mut chat)
+                .and_then(|way| Ok(bounds.planned(&pick, target, family, way)?));
+            // Who only finds out if he is well again would not have been asked first.
+            let first = chain.is_empty() && pick.attempted == Attempted::Ordinary;
             match planned {
                 Ok(planned) => chain.push(planned),
-                Err(refusal) => {
+                Err(Obstacle::Words(refusal)) if first && wish == OnUntranslatable::Refuse => {
+                    return Err(refusal);
+                }
+                Err(obstacle) => {
+                    let refusal = obstacle.refusal();
                     explanation.pass_over((pick.model, pick.target), Why::Untranslatable);
                     why = why.or(Some(refusal));
                 }
@@ -70,12 +122,46 @@ impl Admission {
         }
     }
 
+    /// Who counts tokens better than we do: whoever understands the question, if that is who would answer.
+    pub(super) fn counters(
+        &self,
+        question: &Question<'_>,
+        bounds: &Bounds,
+    ) -> Result<(Vec<Planned>, Explanation), Refusal> {
+        let explanation = Explanation {
+            asked: question.asked,
+            model: question.counted_as,
+            ..Explanation::default()
+        };
+        let model = self.config.models.get(question.counted_as);
+        let Some(target) = model.and_then(|model| model.targets.first()) else {
+            return Ok((Vec::new(), explanation));
+        };
+        let provider = self.config.providers.get(target.provider);
+        let understands = provider.map(|provider| provider.dialect.provider().understands());
+        if understands != Some(Messages.name()) {
+            return Ok((Vec::new(), explanation));
+        }
+        let pick = Pick {
+            model: question.counted_as,
+            target: 0,
+            after: After::Failure,
+            attempted: Attempted::Ordinary,
+        };
+        let family = Family::of(&target.model);
+        let planned = bounds.planned(&pick, target, family, (Way::Passes, None))?;
+        Ok((vec![planned], explanation))
+    }
+
     fn picks(
         &self,
         question: &Question<'_>,
         weather: &mut Weather,
     ) -> Result<(Vec<Pick>, Explanation), Refusal> {
-        let traits = Traits::read(question.body)?;
+        let traits = match question.expected.endpoint.form {
+            Form::Json => Traits::read(question.body)?,
+            Form::Multipart => Traits::default(),
+        };
         let instead = traits.models.iter().map(|name| self.model(name));
         let instead: Vec<usize> = instead.collect::<Result<_, _>>()?;
         let wishes = Wishes {
@@ -114,33 +200,38 @@ impl Admission {
 
     fn way(
         &self,
-        endpoint: &Endpoint,
+        (endpoint, policy): (&Endpoint, Policy),
         target: &Target,
         body: &[u8],
         bounds: &Bounds,
         chat: &mut Option<Chat>,
-    ) -> Result<(Way, Option<Cap>), Refusal> {
+    ) -> Result<(Way, Option<Cap>), Obstacle> {
         let Kind::Forwarded { native, others, .. } = endpoint.kind else {
-            return Err(Refusal::internal("this is answered here"));
+            return Err(Refusal::internal("this is answered here").into());
         };
         let provider = self.config.providers.get(target.provider);
         let provider = provider.ok_or_else(|| Refusal::internal("a target without a provider"))?;
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
             let field = dialect.cap_field(endpoint.path);
-            let cap = bounds.cap(target).map(|tokens| Cap { field, tokens });
-            return Ok((Way::Passes, cap));
+            let tokens = bounds.cap(target);
+            return Ok((Way::Passes, Some(Cap { field, tokens })));
         }
-        if others == Others::Never {
-            return Err(Refusal::untranslatable_endpoint(
-                endpoint.path,
-                dialect.name(),
-            ));
+        let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
+        match others {
+            Others::Translated => {}
+            Others::Never => return Err(nothing_like_it().into()),
+            Others::Reranked => {
+                let written = dialect.rerank(body, &provider.asked_for(target), policy);
+                let written = written.ok_or_else(nothing_like_it)?;
+                let written = written.map_err(Obstacle::Words)?;
+                return Ok((Way::Translated(written), None));
+            }
         }
         let chat = match chat {
             Some(chat) => chat,
             None => {
-                let mut read = endpoint.client.read(body)?;
+                let mut read = endpoint.client.read(body).map_err(Obstacle::Words)?;
                 // Who may answer instead is for us alone.
                 read.extras.retain(|extra| extra.name != "models");
                 chat.insert(read)
@@ -150,11 +241,11 @@ impl Admission {
         if let Some(cap) = bounds.cap(target) {
             chat.output_max = Some(cap.0);
         }
-        let written = dialect.write(chat, &provider.asked_for(target), Policy::Refuse);
+        let written = dialect.write(chat, &provider.asked_for(target), policy);
         chat.output_max = written_by_caller;
         written
             .map(|written| (Way::Translated(written), None))
-            .map_err(|untranslatable| untranslatable.refusal())
+            .map_err(|untranslatable| Obstacle::Words(untranslatable.refusal()))
     }
 }
 

@@ -32,6 +32,7 @@ fn outcome(lines: &[(&str, &str)], body: &str) -> String {
     match step.expect("a decision") {
         Step::AwaitBody => "await".to_owned(),
         Step::Identify(_) => "identify".to_owned(),
+        Step::Limit(draws) => format!("limit {}", draws.len()),
         Step::Hold(wanted) => format!("hold {}", wanted.amount),
         Step::Forward(exchange) => format!("forward {}", exchange.request.model),
         Step::Answer(answer) => format!("{} {}", answer.status, answer.code.unwrap_or("-")),
@@ -287,7 +288,7 @@ proptest! {
             };
             match admission.on(input) {
                 Some(Step::Forward(_) | Step::Answer(_)) => decided += 1,
-                Some(Step::AwaitBody | Step::Identify(_) | Step::Hold(_)) => prop_assert_eq!(decided, 0),
+                Some(Step::AwaitBody | Step::Identify(_) | Step::Limit(_) | Step::Hold(_)) => prop_assert_eq!(decided, 0),
                 None => prop_assert_eq!(decided, 1),
             }
         }

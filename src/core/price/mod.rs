@@ -135,11 +135,27 @@ impl Price {
 
     /// Whether nothing costs anything here.
     pub fn is_free(&self) -> bool {
+        self.request == NanoUsd::ZERO && !self.charges_prompts() && !self.charges_answers()
+    }
+
+    /// Whether tokens of the prompt cost anything.
+    pub fn charges_prompts(&self) -> bool {
+        self.charges(Side::Prompt)
+    }
+
+    /// Whether tokens of the answer cost anything.
+    pub fn charges_answers(&self) -> bool {
+        self.charges(Side::Answer)
+    }
+
+    fn charges(&self, side: Side) -> bool {
         let tiers = self.tiers.iter().map(|tier| &tier.rates);
-        self.request == NanoUsd::ZERO
-            && std::iter::once(&self.rates)
-                .chain(tiers)
-                .all(|rates| rates.lines(&Usage::default()).iter().all(is_free_line))
+        std::iter::once(&self.rates).chain(tiers).any(|rates| {
+            let lines = rates.lines(&Usage::default());
+            lines
+                .iter()
+                .any(|line| line.0 == side && !is_free_line(line))
+        })
     }
 
     /// Tiers stand in the order of their thresholds, so the last one that is passed counts.

@@ -133,7 +133,8 @@ impl<'c> Framing<'c> {
                 "messages" => self.messages(json),
                 "tools" | "functions" => self.functions(json),
                 "response_format" => self.response_format(json),
-                "prompt" | "suffix" | "input" | "instructions" | "system" | "documents" => {
+                "prompt" | "suffix" | "input" | "instructions" | "system" | "documents"
+                | "query" => {
                     self.texts(json);
                 }
                 // Settings, not seen by the model.

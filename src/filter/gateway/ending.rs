@@ -1,7 +1,8 @@
 //! The end of a request: its record, what is counted of it, what it costs.
 
-use tollgate_core::bill::bill;
+use tollgate_core::bill::{bill, used};
 use tollgate_core::handoff::{self, Exchange};
+use tollgate_core::limits::{Taken, Used};
 use tollgate_core::metrics::Sample;
 use tollgate_core::money::holder::Ending;
 use tollgate_core::record;
@@ -11,20 +12,46 @@ use super::{Completeness, Stream};
 use crate::bank;
 use crate::host;
 use crate::host::call::Context;
+use crate::room;
 use crate::weather;
+
+/// What counts against limits by the minute.
+fn tokens(exchange: &Exchange) -> u64 {
+    let (usage, _) = used(exchange);
+    usage.prompt().plus(usage.answer()).0
+}
+
+/// What the last attempt used of its deployment, and what that costs.
+fn spent(exchange: &Exchange) -> (u64, NanoUsd) {
+    let (usage, _) = used(exchange);
+    let price = exchange
+        .last()
+        .and_then(|(_, target, _)| target.price.as_ref());
+    let cost = price.and_then(|price| price.cost(&usage, 1).ok());
+    (tokens(exchange), cost.unwrap_or(NanoUsd::ZERO))
+}
 
 impl Stream {
     /// The request is over, whatever became of it.
     pub(super) fn close(&mut self) {
         let now = host::now();
         bank::leave(Context(self.context));
+        let mut used = Used::Nothing;
         let (mut line, samples) = match self.meeting.as_ref().map(|(_, handle)| handle.clone()) {
             Some(handle) => {
                 let Ok(mut shared) = handle.try_borrow_mut() else {
                     return;
                 };
+                if !shared.exchange.attempts.is_empty() {
+                    used = Used::Tokens(tokens(&shared.exchange));
+                }
+                let spent = spent(&shared.exchange);
                 let closed = self.close_forwarded(&mut shared.exchange, now);
                 shared.running = None;
+                if let Some(attempting) = &mut shared.attempting {
+                    attempting.used = spent;
+                }
+                shared.attempting = None;
                 let mut tales = shared.exchange.tales(now);
                 tales.extend(shared.exchange.unmade());
                 weather::tell(tales, now);
@@ -32,6 +59,9 @@ impl Stream {
             }
             None => self.close_answered(now),
         };
+        if self.taken != Taken::default() {
+            room::settle(std::mem::take(&mut self.taken), used, now);
+        }
         // Envoy's log adds nothing, so that it writes nothing for a request that has no record.
         line.push(b'\n');
         let _ = host::set_property("tollgate_record", &line);

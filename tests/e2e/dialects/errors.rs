@@ -82,6 +82,48 @@ fn what_a_provider_refuses_is_refused_in_the_callers_dialect() {
 }
 
 #[test]
+fn pages_of_a_provider_and_what_is_no_answer_stay_here_and_when_to_come_back_does_not() {
+    let gateway = start();
+    for provider in PROVIDERS {
+        // A page in front of the provider quotes what was sent, with our credential.
+        let page = format!("<html><h1>Oops</h1><pre>{}</pre></html>", secret(provider));
+        let trace = format!("{{\"trace\": \"at {} line 7\"}}", secret(provider));
+        for client in CLIENTS {
+            for (status, kind, body, want) in [
+                (400, "text/html", &page, 400),
+                (404, "text/html", &page, 404),
+                (429, "text/html", &page, 429),
+                (502, "text/html", &page, 502),
+                (503, "text/plain", &page, 503),
+                (500, "application/json", &trace, 502),
+                (200, "text/html", &page, 502),
+                (200, "application/json", &page, 502),
+            ] {
+                let reply = Scripted::status(status)
+                    .body(kind, body.as_str())
+                    .retry_after(11);
+                gateway.provider(provider).next(reply);
+                let reply = client
+                    .ask(&gateway, (&only(provider), "hi"), SHAPES[0])
+                    .send();
+                let case = format!("{client:?} to {provider}, {status} {kind}");
+                assert_eq!(reply.status(), want, "{case}");
+                has_the_shape_of(client, &reply);
+                let told = reply.text();
+                assert!(
+                    !told.contains("Oops") && !told.contains("line 7"),
+                    "{case}: {told}"
+                );
+                assert!(!told.contains(&secret(provider)), "{case}: {told}");
+                let failed = matches!(status, 429 | 500..);
+                let later = reply.header("retry-after");
+                assert_eq!(later, failed.then_some("11"), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_wrong_credential_of_ours_is_never_shown() {
     let gateway = start();
     for provider in PROVIDERS {

@@ -12,6 +12,7 @@ mod client;
 mod errors;
 mod fallback;
 mod heard;
+mod media;
 mod native;
 mod pairs;
 mod signing;

@@ -79,28 +79,137 @@ fn a_message_of_anthropic_comes_back_byte_for_byte() {
     }
 }
 
+fn count(gateway: &Gateway, model: &str, text: &str) -> u64 {
+    let body = Client::Messages.question(model, text);
+    let call = gateway.call("POST", "/v1/messages/count_tokens");
+    let call = call.header("anthropic-version", "2023-06-01").json(body);
+    let reply = call.header("x-api-key", "sk-tg-team-a").send();
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let json = reply.json();
+    let fields = json.as_object().map(serde_json::Map::len);
+    assert_eq!(fields, Some(1), "{json}");
+    json["input_tokens"].as_u64().unwrap()
+}
+
 #[test]
-fn tokens_are_counted_for_whoever_asks_and_nobody_is_called() {
+fn tokens_are_counted_here_for_whoever_cannot_and_nobody_is_called() {
     let gateway = start();
-    for model in ["by-openai", "by-anthropic", "by-gemini", "by-cohere"] {
-        let count = |text: &str| {
-            let body = Client::Messages.question(model, text);
-            let call = gateway.call("POST", "/v1/messages/count_tokens");
-            let reply = call.json(body).header("x-api-key", "sk-tg-team-a").send();
-            assert_eq!(reply.status(), 200, "{}", reply.text());
-            let json = reply.json();
-            assert_eq!(
-                json.as_object().map(serde_json::Map::len),
-                Some(1),
-                "{json}"
-            );
-            json["input_tokens"].as_u64().unwrap()
-        };
+    for model in ["by-openai", "by-gemini", "by-cohere", "by-bedrock"] {
+        let count = |text: &str| count(&gateway, model, text);
         let (short, long) = (count("hi"), count("hi there, how are you all today?"));
         assert!((1..=12).contains(&short), "{model}: {short}");
         assert!((short + 5..=short + 12).contains(&long), "{model}: {long}");
     }
     assert_eq!(gateway.attempts(), Vec::<String>::new());
+}
+
+#[test]
+fn anthropic_counts_its_own_tokens_and_if_it_fails_they_are_counted_here() {
+    let gateway = start();
+    // A word is a token there.
+    assert_eq!(count(&gateway, "by-anthropic", "one, two, three!"), 3);
+    let seen = gateway.provider("anthropic").requests().pop().unwrap();
+    assert_eq!(seen.path, "/anthropic/v1/messages/count_tokens");
+    let sent: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(sent["model"], "anthropic-small");
+    gateway.provider("anthropic").next(Scripted::status(503));
+    assert!(count(&gateway, "by-anthropic", "one, two, three!") > 3);
+    for record in gateway.records(2) {
+        let said = (&record["cost_nanousd"], &record["priced"]);
+        assert!(said.0.is_null() || said.0 == 0, "{record}");
+        assert!(said.1.is_null(), "{record}");
+    }
+}
+
+#[test]
+fn callers_of_anthropic_find_the_name_of_their_request_where_they_look() {
+    let gateway = start();
+    for (model, status) in [("by-openai", 200), ("by-anthropic", 200), ("nobody", 404)] {
+        for shape in [Shape::Whole, Shape::Streamed] {
+            let reply = Client::Messages.ask(&gateway, (model, "hi"), shape).send();
+            assert_eq!(reply.status(), status);
+            let id = reply.header("request-id").unwrap_or_default();
+            assert_eq!(Some(id), reply.header("x-tollgate-trace-id"), "{model}");
+            let other = Client::Chat.ask(&gateway, (model, "hi"), shape).send();
+            assert_eq!(other.header("request-id"), None, "{model}");
+        }
+    }
+    let theirs = Scripted::recorded("application/json", ODD_REPLY).header("request-id", "req_1");
+    gateway.provider("anthropic").next(theirs);
+    let reply = Client::Messages
+        .ask(&gateway, ("by-anthropic", "hi"), Shape::Whole)
+        .send();
+    assert_eq!(reply.header("request-id"), Some("req_1"));
+}
+
+#[test]
+fn models_are_listed_in_the_callers_shape() {
+    let gateway = start();
+    let list = |path: &str| {
+        let call = gateway
+            .call("GET", path)
+            .header("x-api-key", "sk-tg-team-a");
+        call.header("anthropic-version", "2023-06-01").send()
+    };
+    let all = list("/v1/models").json();
+    assert_eq!(all["has_more"], false, "{all}");
+    let names: Vec<_> = all["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].clone())
+        .collect();
+    assert_eq!(
+        (Some(&all["first_id"]), Some(&all["last_id"])),
+        (names.first(), names.last())
+    );
+    let one = list("/v1/models/by-openai").json();
+    assert_eq!(
+        (&one["type"], &one["id"]),
+        (&json!("model"), &json!("by-openai"))
+    );
+    assert_eq!(list("/v1/models/nobody").json()["type"], "error");
+    let plain = gateway
+        .call("GET", "/v1/models/by-openai")
+        .key("team-a")
+        .send()
+        .json();
+    assert_eq!(plain["object"], "model");
+}
+
+#[test]
+fn what_cannot_be_said_is_refused_passed_on_or_left_out_as_the_operator_wants() {
+    let gateway = start();
+    let ask = |model: &str| {
+        let call = Client::Chat.ask(&gateway, (model, "hi"), Shape::Whole);
+        call.field("logprobs", true).send()
+    };
+    assert_eq!(
+        ask("by-anthropic").error(),
+        "400 invalid_request_error untranslatable_parameter"
+    );
+    assert_eq!(
+        ask("refuses").error(),
+        "400 invalid_request_error untranslatable_parameter"
+    );
+    assert_eq!(gateway.attempts(), Vec::<String>::new());
+    let skipped = ask("anthropic-then-openai");
+    assert_eq!(skipped.header("x-tollgate-provider"), Some("openai"));
+    let dropped = ask("drops");
+    assert_eq!(dropped.header("x-tollgate-provider"), Some("anthropic"));
+    let record = gateway.record_of(dropped.header("x-tollgate-trace-id"));
+    assert_eq!(record["dropped"], json!(["logprobs"]), "{record}");
+    let record = gateway.record_of(skipped.header("x-tollgate-trace-id"));
+    assert!(record["dropped"].is_null(), "{record}");
+    // Who comes after somebody that can say it is only passed over.
+    let biased = || {
+        let call = Client::Chat.ask(&gateway, ("openai-then-gemini", "hi"), Shape::Whole);
+        call.field("logit_bias", json!({"5": 1})).send()
+    };
+    assert_eq!(biased().header("x-tollgate-provider"), Some("openai"));
+    gateway.provider("openai").next(Scripted::status(500));
+    assert_eq!(biased().error(), "502 server_error provider_error");
+    assert_eq!(gateway.provider("gemini").requests(), []);
 }
 
 #[test]
@@ -122,6 +231,7 @@ fn embeddings_are_for_those_who_have_them() {
         assert_eq!(reply.error(), want, "{provider}");
         assert_eq!(gateway.provider(provider).requests(), []);
     }
+    assert_eq!(ask("by-azure").status(), 200);
     let reply = ask("anthropic-then-openai");
     assert_eq!(reply.status(), 200, "whoever has them is asked");
 }

@@ -20,7 +20,7 @@ const PLACES: &[(&str, &[&str])] = &[
             "POST /v1/chat/completions%3F",
             "POST /v1\\..\\chat/completions",
             "POST /openai/v1/chat/completions",
-            "POST /v1/images/generations",
+            "POST /v1/fine_tuning/jobs",
             "POST /v1/chat/completions/../../../etc/passwd",
             "GET /v1/models/",
         ],

@@ -91,6 +91,19 @@ fn depth_is_no_weapon() {
             assert_eq!(got, format!("400 invalid_request_error {want}"), "{levels}");
         }
     }
+    // Deeper than anybody means it: not even read.
+    let levels = 1_000_000;
+    let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+    for body in [
+        format!(r#"{{"messages":{open}{close},"model":"small"}}"#),
+        format!(r#"{{"model":{open}{close}}}"#),
+        format!(r#"{{"model":"small","messages":{open}"#),
+        open.clone(),
+        r#"{"a":"#.repeat(levels),
+    ] {
+        let got = guarded.refusal(post(&guarded, body));
+        assert_eq!(got, "413 invalid_request_error body_too_intricate -");
+    }
     guarded.is_well();
 }
 

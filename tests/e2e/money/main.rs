@@ -10,6 +10,7 @@
 
 mod books;
 mod crashes;
+mod media;
 mod never_over;
 mod operators;
 mod promises;

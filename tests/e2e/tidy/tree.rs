@@ -2,6 +2,9 @@
 
 use crate::source::{first_name, has_word, none, read, root, rust_under, tracked};
 use std::{collections::BTreeSet, fs, path::Path};
+use tollgate_core::dialect::speak::Provider;
+use tollgate_core::dialect::tables::providers;
+use tollgate_core::endpoint::ENDPOINTS;
 
 const TOP_LEVEL: &[&str] = &[
     ".ci",
@@ -65,6 +68,20 @@ fn every_path_named_in_the_architecture_exists() {
         paths_in("`src/core/` and `x-header`, `:status: 503`, `a -> b/c`"),
         ["src/core/"]
     );
+}
+
+#[test]
+fn the_page_on_dialects_names_every_endpoint_and_every_dialect() {
+    let text = read("src/DIALECTS.md");
+    let endpoints = ENDPOINTS.iter().map(|endpoint| endpoint.path);
+    let missing = |name: &&str| !has_word(&text, name);
+    none(
+        endpoints
+            .chain(providers().map(Provider::name))
+            .filter(missing)
+            .map(|name| format!("src/DIALECTS.md does not name `{name}`")),
+    );
+    assert!(missing(&"/v1/batches"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod request;
 use serde_json::{Value, json};
 
 use super::Question;
+use super::openai::media::ranked;
 use super::wire;
 use crate::fake::answer::{Answer, Pieces, Stage};
 use crate::fake::connection::Request;
@@ -53,7 +54,8 @@ impl Complaint {
 pub(super) fn answer(question: &Question<'_>) -> Answer {
     let answered = match (question.method, question.path) {
         ("POST", "/v2/chat") => chat(question),
-        (_, "/v2/chat") => Err(Complaint::of_status(405)),
+        ("POST", "/v2/rerank") => rerank(question),
+        (_, "/v2/chat" | "/v2/rerank") => Err(Complaint::of_status(405)),
         _ => Err(Complaint::of_status(404)),
     };
     answered.unwrap_or_else(|complaint| refused(&complaint))
@@ -77,6 +79,45 @@ fn chat(question: &Question<'_>) -> Result<Answer, Complaint> {
     }
     let error = refusal(500).pieces.bytes;
     Ok(wire::whole(&said.in_one(), said.bill(error)))
+}
+
+/// It bills searches, not tokens.
+fn rerank(question: &Question<'_>) -> Result<Answer, Complaint> {
+    let body: Value = serde_json::from_slice(question.body)
+        .map_err(|problem| Complaint::invalid(format!("invalid request: {problem}")))?;
+    request::model(&body)?;
+    let known = [
+        "model",
+        "query",
+        "documents",
+        "top_n",
+        "max_tokens_per_doc",
+        "priority",
+    ];
+    let fields = body.as_object().into_iter().flatten();
+    if let Some((name, _)) = fields
+        .into_iter()
+        .find(|(name, _)| !known.contains(&name.as_str()))
+    {
+        let problem = format!("invalid request: unknown field {name}");
+        return Err(Complaint::invalid(problem));
+    }
+    let documents = body.get("documents").and_then(Value::as_array);
+    let documents = documents
+        .filter(|list| list.iter().all(Value::is_string))
+        .ok_or_else(|| Complaint::invalid("invalid request: documents must be strings"))?;
+    if body.get("query").and_then(Value::as_str).is_none() {
+        return Err(Complaint::invalid(
+            "invalid request: query must not be empty",
+        ));
+    }
+    let results = ranked(documents.len(), &body);
+    let meta = json!({"api_version": {"version": "2"}, "billed_units": {"search_units": 1}});
+    let id = format!("fa4e0000-0000-4000-8000-{:012}", question.number);
+    Ok(wire::free(
+        200,
+        &json!({"id": id, "results": results, "meta": meta}),
+    ))
 }
 
 pub(super) fn refusal(status: u16) -> Answer {

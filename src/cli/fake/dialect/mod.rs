@@ -101,7 +101,7 @@ static DIALECTS: &[Dialect] = &[
     },
     Dialect {
         prefix: "/cohere",
-        own: &["/v2/chat"],
+        own: &["/v2/chat", "/v2/rerank"],
         answer: cohere::answer,
         refusal: cohere::refusal,
         entry: Entry::Key {

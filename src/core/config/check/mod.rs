@@ -9,6 +9,7 @@ use super::deploy::{AccessLog, Checked, Deployment};
 use super::node::Node;
 use super::problem::{Place, Problem, Problems, shown};
 use super::raw::{self, Given, Named, Written};
+use super::routing::OnUntranslatable;
 use super::{Dialect, Gateway, Model, Target, Telemetry, suggest};
 use crate::tenancy::{Directory, Entity};
 
@@ -16,6 +17,7 @@ mod alone;
 mod budget_service;
 mod identity;
 mod key;
+mod limits;
 mod money;
 mod name;
 mod port;
@@ -64,6 +66,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
+        vouched: key::vouched(written),
         policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),
@@ -179,6 +182,8 @@ struct Chains<'written> {
     /// nothing under `providers` can be read: then no name is called unknown.
     providers: Option<BTreeMap<&'written str, (usize, Option<Dialect>)>>,
     prices: price::Prices<'written>,
+    /// For models that say nothing else.
+    on_untranslatable: OnUntranslatable,
     /// `PROVIDER/MODEL` of every target.
     targets: BTreeSet<String>,
     /// Every target could be read, so a price without one is a mistake.
@@ -196,6 +201,9 @@ fn models(written: &raw::Config, known: Beside<'_>, problems: &mut Problems) -> 
     let mut chains = Chains {
         providers: positions_of(written),
         prices: price::check(written, known, problems),
+        on_untranslatable: written
+            .on_untranslatable
+            .value_or(OnUntranslatable::default()),
         targets: BTreeSet::new(),
         complete: written.models.written().is_some(),
     };
@@ -271,7 +279,7 @@ fn model(
     let model = Model {
         name: named.name.value.clone(),
         targets,
-        routing: routing::routing(&body.value, problems),
+        routing: routing::routing(&body.value, chains.on_untranslatable, problems),
     };
     routing::weights(named, &model, problems);
     Some(model)

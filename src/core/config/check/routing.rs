@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::{Place, must, name, unknown};
+use super::{Place, limits, must, name, unknown};
 use crate::config::problem::Problems;
 use crate::config::raw::{self, Given, Named, Texts, Written};
 use crate::config::routing::{
-    Balance, Clock, Complexity, FAILURES_KEPT, Policy, Routing, Rules, Schedule, Sticky, Strategy,
-    Subject, Traits, When,
+    Balance, Clock, Complexity, FAILURES_KEPT, OnUntranslatable, Policy, Routing, Rules, Schedule,
+    Sticky, Strategy, Subject, Traits, When,
 };
 use crate::config::{Model, RETRY_PERCENT, Target, clock};
+use crate::limits::Quota;
 
 /// More of the same target in a row helps nobody.
 const RETRIES_MAX: usize = 5;
 
 /// What a model's own fields say, without the names of other models.
-pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing {
+pub(super) fn routing(
+    written: &raw::Model,
+    on_untranslatable: OnUntranslatable,
+    problems: &mut Problems,
+) -> Routing {
     let default = Routing::default();
     let strategy = written.strategy.value_or(default.strategy);
     let balanced = strategy == Strategy::Balanced;
@@ -53,6 +58,7 @@ pub(super) fn routing(written: &raw::Model, problems: &mut Problems) -> Routing 
         clock: clock.flatten().filter(|_| balanced).unwrap_or_default(),
         retries: u32::try_from(retries).unwrap_or_default(),
         when_too_long: written.when_too_long.value_or(default.when_too_long),
+        on_untranslatable: written.on_untranslatable.value_or(on_untranslatable),
         last_resort: written.last_resort.written().map(|text| text.value.clone()),
         ..default
     }
@@ -235,7 +241,26 @@ pub(super) fn own(written: &raw::Target, target: &mut Target, problems: &mut Pro
             .when
             .written()
             .map_or_else(When::default, |when| self::when(&when.value)),
+        quota: quota(written, problems),
     };
+}
+
+fn quota(written: &raw::Target, problems: &mut Problems) -> Quota {
+    let number = |given: &Given<u64>| given.written().map(|written| written.value);
+    for limit in [&written.rpm_limit, &written.tpm_limit] {
+        if let Given::Written(limit) = limit {
+            limits::too_large(limit, problems);
+        }
+    }
+    Quota {
+        rpm: number(&written.rpm_limit),
+        tpm: number(&written.tpm_limit),
+        parallel: number(&written.max_parallel_requests),
+        day: written
+            .max_daily_budget
+            .written()
+            .map(|written| written.value),
+    }
 }
 
 /// Weights of nothing: nobody would be asked.

@@ -8,6 +8,7 @@ use super::Explains;
 use super::node::Node;
 use super::problem::{Place, Problems};
 use super::reader::{Findings, Part, Section, section};
+use super::routing::OnUntranslatable;
 use super::scalar::{address, count, duration, size, text, truth};
 
 mod budget_service;
@@ -21,7 +22,7 @@ pub(super) mod tenants;
 pub use super::reader::{Given, Written};
 pub use budget_service::BudgetService;
 pub use model::{Model, Target, Unpriced};
-pub use money::{Budget, Money};
+pub use money::{Budget, Money, Queue};
 pub use price::{Extends, LongContext, Price, Rates};
 pub use provider::{Aws, Provider, Tls, is_variable};
 pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};
@@ -48,6 +49,8 @@ pub struct Config {
     pub prices: Given<Vec<Named<Price>>>,
     /// `unpriced`, for every model that says nothing else.
     pub unpriced: Given<Unpriced>,
+    /// `on_untranslatable`, for every model that says nothing else.
+    pub on_untranslatable: Given<OnUntranslatable>,
     /// `telemetry`
     pub telemetry: Given<Telemetry>,
     /// What reading it brought up.
@@ -134,6 +137,7 @@ fn config(top: &mut Section<'_>, findings: &mut Findings) -> Config {
         ),
         prices: named(top, "prices", price::prices, findings),
         unpriced: top.single("unpriced", model::unpriced, findings),
+        on_untranslatable: top.single("on_untranslatable", routing::on_untranslatable, findings),
         telemetry: top.section("telemetry", telemetry, findings),
         problems: Problems::default(),
         asked: BTreeSet::new(),

@@ -6,7 +6,9 @@ use super::super::scalar::{Read, Wrong, count, duration, text, truth};
 use super::super::suggest;
 use super::each;
 use crate::config::Explains;
-use crate::config::routing::{Capability, Comparison, Complexity, Sticky, Strategy, WhenTooLong};
+use crate::config::routing::{
+    Capability, Comparison, Complexity, OnUntranslatable, Sticky, Strategy, WhenTooLong,
+};
 
 /// A text, or a list of some: one of them.
 pub type Texts = Given<Vec<Written<String>>>;
@@ -215,7 +217,7 @@ fn text_or_list(part: super::super::reader::Part<'_>, findings: &mut Findings) -
     Given::Written(Written::at(place, all))
 }
 
-fn named_texts(
+pub(super) fn named_texts(
     fields: &mut Section<'_>,
     name: &'static str,
     findings: &mut Findings,
@@ -271,6 +273,10 @@ pub(super) fn sticky(scalar: &Scalar) -> Read<Sticky> {
 
 pub(super) fn when_too_long(scalar: &Scalar) -> Read<WhenTooLong> {
     word(scalar, "way out", &["refuse", "send"])
+}
+
+pub(super) fn on_untranslatable(scalar: &Scalar) -> Read<OnUntranslatable> {
+    word(scalar, "way to go on", &["refuse", "skip_target", "drop"])
 }
 
 /// What `telemetry.explain` may be.

@@ -4,6 +4,7 @@ use crate::dialect::chat::{Chat, Outcome, Part, Role, Source, ToolCall};
 use crate::dialect::conversation::{Conversation, Turn};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE};
 use crate::dialect::json::{Kind, Tape};
+use crate::dialect::openai::turns::is_detail;
 use crate::dialect::writer::{Writer, compact};
 use crate::eventstream::crc32;
 
@@ -80,6 +81,10 @@ fn block(list: &mut Writer<'_>, part: &Part, mark: Option<&str>, at: &str, gaps:
         } => gaps.advice(
             format!("{at}.reasoning_content"),
             "thoughts are only taken back with their seal",
+        ),
+        Part::SealedThinking(data) if is_detail(data) => gaps.advice(
+            "messages.reasoning_details",
+            "sealed thoughts are only taken back by who sealed them",
         ),
         Part::SealedThinking(data) => list.object(|o| {
             o.key("type").text("redacted_thinking");

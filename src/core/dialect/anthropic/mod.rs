@@ -102,6 +102,10 @@ impl Client for Messages {
         "anthropic"
     }
 
+    fn id_header(&self) -> Option<&'static str> {
+        Some("request-id")
+    }
+
     fn read(&self, body: &[u8]) -> Result<Chat, Refusal> {
         request::read(body)
     }

@@ -5,7 +5,7 @@ use crate::dialect::anthropic::blocks::conversation;
 use crate::dialect::chat::{Chat, Effort, Format, Number, Part, Role, Thinking, Tool, ToolChoice};
 use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
 use crate::dialect::path::segment;
-use crate::dialect::speak::{Target, Written, output_limit, streams};
+use crate::dialect::speak::{Calls, Target, Written, output_limit, streams};
 use crate::dialect::writer::{Writer, object};
 
 /// The least budget of thoughts it takes.
@@ -72,6 +72,7 @@ pub fn write(
             Hosting::Vertex | Hosting::Bedrock => Vec::new(),
         },
         dropped: gaps.settle()?,
+        calls: Calls::of(chat),
     })
 }
 

@@ -8,8 +8,9 @@ use crate::dialect::chat::{
 use crate::dialect::conversation::{Conversation, Turn};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
 use crate::dialect::json::Tape;
+use crate::dialect::openai::turns::is_detail;
 use crate::dialect::path::segment;
-use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::speak::{Calls, Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
 
 /// Writes a request.
@@ -44,6 +45,7 @@ pub fn write(
         path: format!("/model/{}/{verb}", segment(target.model)),
         headers: Vec::new(),
         dropped: gaps.settle()?,
+        calls: Calls::of(chat),
     })
 }
 
@@ -89,7 +91,6 @@ fn inference(o: &mut Writer<'_>, chat: &Chat, target: &Target<'_>, gaps: &mut Ga
             "frequency_penalty",
             "presence_penalty",
             "logprobs",
-            "parallel_tool_calls",
         ],
     );
     let effort = chat.reasoning.in_words();
@@ -167,6 +168,10 @@ fn block(list: &mut Writer<'_>, part: &Part, gaps: &mut Gaps) {
         } => gaps.advice(
             "messages.reasoning_content",
             "thoughts are only taken back with their seal",
+        ),
+        Part::SealedThinking(data) if is_detail(data) => gaps.advice(
+            "messages.reasoning_details",
+            "sealed thoughts are only taken back by who sealed them",
         ),
         Part::SealedThinking(data) => list.object(|o| {
             o.key("reasoningContent")

@@ -5,7 +5,9 @@ use crate::dialect::event::{Complaint, Event};
 use crate::dialect::gaps::{Policy, Untranslatable};
 use crate::dialect::speak::{Provider, Reader, Target, Unreadable, Written};
 use crate::dialect::sse_reader::SseReader;
+use crate::refusal::Refusal;
 
+pub mod rerank;
 pub mod stream;
 pub mod write;
 
@@ -25,6 +27,15 @@ impl Provider for Cohere {
         policy: Policy,
     ) -> Result<Written, Untranslatable> {
         write::write(self.name(), chat, target, policy)
+    }
+
+    fn rerank(
+        &self,
+        body: &[u8],
+        target: &Target<'_>,
+        policy: Policy,
+    ) -> Option<Result<Written, Refusal>> {
+        Some(rerank::write(self.name(), body, target, policy))
     }
 
     fn reader(&self) -> Box<dyn Reader> {

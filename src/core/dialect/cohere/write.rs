@@ -4,7 +4,7 @@ use crate::dialect::chat::{
     Chat, Effort, Format, Message, Outcome, Part, Role, Source, Thinking, ToolCall, ToolChoice,
 };
 use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
-use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::speak::{Calls, Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
 
 /// Writes a request.
@@ -43,6 +43,7 @@ pub fn write(
         path: "/v2/chat".to_owned(),
         headers: Vec::new(),
         dropped: gaps.settle()?,
+        calls: Calls::of(chat),
     })
 }
 
@@ -84,7 +85,7 @@ fn sampling(o: &mut Writer<'_>, chat: &Chat, gaps: &mut Gaps) {
         o.key("stop_sequences")
             .list(|list| chat.stop.iter().for_each(|stop| list.text(stop)));
     }
-    gaps.unless_default(chat, &["n", "logprobs", "parallel_tool_calls"]);
+    gaps.unless_default(chat, &["n", "logprobs"]);
 }
 
 fn format(o: &mut Writer<'_>, chat: &Chat) {

@@ -11,7 +11,7 @@ use crate::dialect::gaps::{Gaps, OTHERS_FILE, Policy, Untranslatable};
 use crate::dialect::gemini::Gemini;
 use crate::dialect::json::{Kind, Tape};
 use crate::dialect::path::segment;
-use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::speak::{Calls, Target, Written, streams};
 use crate::dialect::writer::{Writer, compact, object};
 
 /// Models that are told how much to think in tokens; newer ones are told in words.
@@ -37,7 +37,7 @@ pub fn write(
         conversation(o, chat, counts, &mut gaps);
         tools(o, chat, &mut gaps);
         o.key("generationConfig")
-            .object(|o| generation(o, chat, counts, &mut gaps));
+            .object(|o| generation(o, chat, counts));
     });
     for (said, name) in [
         (chat.user.is_some(), "user"),
@@ -52,6 +52,7 @@ pub fn write(
         path: path(hosting, chat, target),
         headers: Vec::new(),
         dropped: gaps.settle()?,
+        calls: Calls::of(chat),
     })
 }
 
@@ -72,7 +73,7 @@ fn path(hosting: Gemini, chat: &Chat, target: &Target<'_>) -> String {
     clippy::fn_params_excessive_bools,
     reason = "whether this model counts its thoughts, looked up once"
 )]
-fn generation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
+fn generation(o: &mut Writer<'_>, chat: &Chat, counts: bool) {
     o.whole_field("maxOutputTokens", chat.output_max);
     for (name, number) in [
         ("temperature", &chat.temperature),
@@ -93,7 +94,6 @@ fn generation(o: &mut Writer<'_>, chat: &Chat, counts: bool, gaps: &mut Gaps) {
         o.key("responseLogprobs").truth(true);
         o.whole_field("logprobs", Some(top).filter(|top| *top > 0));
     }
-    gaps.unless_default(chat, &["parallel_tool_calls"]);
     match &chat.format {
         Format::Text => {}
         Format::JsonObject => o.key("responseMimeType").text("application/json"),

@@ -53,6 +53,7 @@ pub fn message(
             "reasoning_content",
             "reasoning",
             "thinking_blocks",
+            "reasoning_details",
             "annotations",
             "cache_control",
         ],
@@ -103,6 +104,12 @@ fn thoughts(
         Some(shown) => Some(shown),
         None => ask::text_if(json, "reasoning", place)?,
     };
+    if let Some(details) = json.get("reasoning_details")
+        && json.get("thinking_blocks").is_none()
+    {
+        parts.extend(details.items().filter_map(detail));
+        return Ok(());
+    }
     let Some(blocks) = json.get("thinking_blocks") else {
         if let Some(text) = shown.filter(|text| !text.is_empty()) {
             parts.push(Part::Thinking {
@@ -143,6 +150,18 @@ fn thoughts(
         }
     }
     Ok(())
+}
+
+/// A thought as OpenRouter's callers give it back.
+fn detail(json: Json<'_>) -> Option<Part> {
+    if json.text_of("type").as_deref() == Some("reasoning.encrypted") {
+        return Some(Part::SealedThinking(compact(json)));
+    }
+    let text = json.text_of("text").or_else(|| json.text_of("summary"));
+    let text = text.unwrap_or_default().into_owned();
+    let signature = json.text_of("signature").map(String::from);
+    let signature = signature.filter(|seal| !seal.is_empty());
+    (!text.is_empty() || signature.is_some()).then_some(Part::Thinking { text, signature })
 }
 
 fn content(

@@ -268,10 +268,13 @@ impl Chunks {
 
 /// Words, thoughts and refusals of a message or a piece of one.
 fn speech(said: Json<'_>, choice: u32, sink: &mut dyn FnMut(Event<'_>)) {
+    let details = said.get("reasoning_details").map(Json::items);
+    let details = details.into_iter().flatten();
+    let told = details.fold(false, |told, part| detail(part, choice, sink) || told);
     let thought = said
         .text_of("reasoning_content")
         .or_else(|| said.text_of("reasoning"))
-        .filter(|text| !text.is_empty());
+        .filter(|text| !text.is_empty() && !told);
     if let Some(text) = thought {
         sink(Event::Thinking {
             choice,
@@ -298,6 +301,32 @@ fn speech(said: Json<'_>, choice: u32, sink: &mut dyn FnMut(Event<'_>)) {
             text: &text,
         });
     }
+}
+
+/// A thought as OpenRouter tells it, with its seal. Says whether there were words in it: the same stand in `reasoning`.
+fn detail(part: Json<'_>, choice: u32, sink: &mut dyn FnMut(Event<'_>)) -> bool {
+    let kind = part.text_of("type").unwrap_or_default();
+    // Its number, its format and its maker's name for it are wanted back: all of it is the seal.
+    if kind == "reasoning.encrypted" {
+        sink(Event::SealedThinking {
+            choice,
+            data: &compact(part),
+        });
+        return false;
+    }
+    let text = part.text_of("text").or_else(|| part.text_of("summary"));
+    let text = text.filter(|text| !text.is_empty());
+    if let Some(text) = &text {
+        sink(Event::Thinking { choice, text });
+    }
+    let signature = part.text_of("signature");
+    if let Some(signature) = signature.filter(|signature| !signature.is_empty()) {
+        sink(Event::Signature {
+            choice,
+            signature: &signature,
+        });
+    }
+    text.is_some()
 }
 
 /// Mistral's thinking models answer in parts: `{"type": "thinking", "thinking": [{"text"}]}`.

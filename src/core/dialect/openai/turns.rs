@@ -3,6 +3,7 @@
 use crate::dialect::accents::{Accent, Developer, Thoughts};
 use crate::dialect::chat::{Message, Outcome, Part, Role, Source, ToolCall};
 use crate::dialect::gaps::{Gaps, OTHERS_FILE};
+use crate::dialect::json::Tape;
 use crate::dialect::writer::Writer;
 
 /// Results of tools are messages of their own here, before what the user says beside them.
@@ -173,10 +174,16 @@ fn address(source: &Source) -> Option<String> {
 /// What the model said earlier.
 fn said(o: &mut Writer<'_>, accent: &Accent, parts: &[&Part], gaps: &mut Gaps) {
     let (mut text, mut thought, mut refusal) = (None, String::new(), None);
+    let mut sealed = false;
     let mut calls: Vec<&ToolCall> = Vec::new();
     for part in parts {
         match part {
             Part::Text(more) => text.get_or_insert_with(String::new).push_str(more),
+            Part::Thinking { .. } | Part::SealedThinking(_)
+                if accent.thoughts == Thoughts::Details =>
+            {
+                sealed = true;
+            }
             Part::Thinking { text, .. } => thought.push_str(text),
             Part::Refusal(more) => refusal.get_or_insert_with(String::new).push_str(more),
             Part::ToolCall(call) => calls.push(call),
@@ -202,10 +209,18 @@ fn said(o: &mut Writer<'_>, accent: &Accent, parts: &[&Part], gaps: &mut Gaps) {
     match accent.thoughts {
         _ if thought.is_empty() => {}
         Thoughts::Back => o.key("reasoning_content").text(&thought),
+        Thoughts::Details => {}
         Thoughts::Kept => gaps.advice(
             "messages.reasoning_content",
             "thoughts are not given back to this provider",
         ),
+    }
+    if sealed {
+        o.key("reasoning_details").list(|list| {
+            for part in parts {
+                detail(list, part);
+            }
+        });
     }
     if calls.is_empty() {
         return;
@@ -222,4 +237,33 @@ fn said(o: &mut Writer<'_>, accent: &Accent, parts: &[&Part], gaps: &mut Gaps) {
             });
         }
     });
+}
+
+/// A thought as OpenRouter takes it back. What it sealed whole we gave out as it came, see [`super::stream`].
+fn detail(list: &mut Writer<'_>, part: &Part) {
+    match part {
+        Part::Thinking { text, signature } => list.object(|o| {
+            o.key("type").text("reasoning.text");
+            o.key("text").text(text);
+            o.text_field("signature", signature.as_deref());
+        }),
+        Part::SealedThinking(data) if is_detail(data) => list.raw(data),
+        Part::SealedThinking(data) => list.object(|o| {
+            o.key("type").text("reasoning.encrypted");
+            o.key("data").text(data);
+        }),
+        Part::Text(_)
+        | Part::Image { .. }
+        | Part::Document { .. }
+        | Part::Audio { .. }
+        | Part::Refusal(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult { .. }
+        | Part::CacheMark(_) => {}
+    }
+}
+
+/// Whether a sealed thought is one of OpenRouter's, whole: nobody else's seal looks like that.
+pub fn is_detail(data: &str) -> bool {
+    data.starts_with('{') && Tape::default().read(data.as_bytes()).is_ok()
 }

@@ -4,7 +4,7 @@ use crate::dialect::accents::{Accent, LimitField, OPENAI, Path, ReasoningField, 
 use crate::dialect::chat::{Chat, Effort, Format, Thinking, Tool, ToolChoice};
 use crate::dialect::gaps::{Gaps, Policy, Untranslatable};
 use crate::dialect::openai::turns::messages;
-use crate::dialect::speak::{Target, Written, streams};
+use crate::dialect::speak::{Calls, Target, Written, streams};
 use crate::dialect::writer::{Writer, object};
 
 /// Parameters without which the answer is the same.
@@ -54,6 +54,7 @@ pub fn write(
         path: path(accent, target),
         headers: Vec::new(),
         dropped: gaps.settle()?,
+        calls: Calls::of(chat),
     })
 }
 
@@ -285,8 +286,8 @@ fn tools(o: &mut Writer<'_>, accent: &Accent, chat: &Chat, gaps: &mut Gaps) {
     }
     if let Some(parallel) = chat.parallel_tool_calls
         && !chat.tools.is_empty()
-        && !(parallel && anyway("parallel_tool_calls"))
-        && accent.takes("parallel_tool_calls", gaps)
+        // Where it cannot be said, the caller gets the first call.
+        && !anyway("parallel_tool_calls")
     {
         o.key("parallel_tool_calls").truth(parallel);
     }

@@ -52,7 +52,7 @@ pub fn read(body: &[u8]) -> Result<Chat, Refusal> {
     Ok(Chat {
         dialect: "openai_responses",
         model: json.text_of("model").unwrap_or_default().into_owned(),
-        messages: messages(json, &mut unread)?,
+        messages: messages(json, &mut unread, &mut extras)?,
         tools: tools(json, &mut unread)?,
         tool_choice: tool_choice(json)?,
         parallel_tool_calls: ask::truth(json, "parallel_tool_calls")?,
@@ -146,7 +146,11 @@ fn tools(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Tool>, Refusal>
     Ok(tools)
 }
 
-fn messages(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Message>, Refusal> {
+fn messages(
+    json: Json<'_>,
+    unread: &mut Vec<String>,
+    extras: &mut Vec<Extra>,
+) -> Result<Vec<Message>, Refusal> {
     let mut messages = Vec::new();
     if let Some(instructions) = text(json, "instructions")? {
         push(&mut messages, Role::System, vec![Part::Text(instructions)]);
@@ -182,10 +186,23 @@ fn messages(json: Json<'_>, unread: &mut Vec<String>) -> Result<Vec<Message>, Re
                 push(&mut messages, Role::User, vec![result]);
             }
             Some("reasoning") => push(&mut messages, Role::Assistant, thought(item)),
+            Some("item_reference") => extras.push(reference(item, &place)?),
             Some(_) => ask::note(unread, &place.path()),
         }
     }
     Ok(messages)
+}
+
+/// Nothing is stored here. Of a thought that is only named the conversation loses no word; without anything else it
+/// would be another one.
+fn reference(item: Json<'_>, place: &Place<'_>) -> Result<Extra, Refusal> {
+    if ask::text(item, "id", place)?.starts_with("rs_") {
+        return Ok(Extra {
+            name: "input.item_reference".to_owned(),
+            json: compact(item),
+        });
+    }
+    Err(Refusal::nothing_stored(&place.path()))
 }
 
 /// What the model said and called stands in items of their own here, and in one turn elsewhere.

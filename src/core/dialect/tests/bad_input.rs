@@ -238,39 +238,73 @@ fn no_json_is_no_request() {
     }
 }
 
-#[test]
-fn many_tools_and_equal_ids_are_carried() {
-    let tools: Vec<String> = (0..1_000)
-        .map(|at| format!(r#"{{"type":"function","function":{{"name":"tool{at}","parameters":{{"type":"object"}}}}}}"#))
-        .collect();
-    let call = r#"{"role":"assistant","tool_calls":[{"id":"same","type":"function","function":{"name":"NAME","arguments":"{}"}}]},{"role":"tool","tool_call_id":"same","content":"r"}"#;
-    let body = format!(
-        r#"{{"messages":[{},{}],"tools":[{}]}}"#,
-        call.replace("NAME", "tool1"),
-        call.replace("NAME", "tool2"),
+/// A conversation in every client's dialect, with these tools.
+fn with_tools(client: &str, names: &[String], schema: &str) -> Option<String> {
+    let tools = |one: &dyn Fn(&String) -> String| {
+        let tools: Vec<String> = names.iter().map(one).collect();
         tools.join(",")
+    };
+    Some(match client {
+        "openai" => format!(
+            r#"{{"messages":[{{"role":"user","content":"x"}},{{"role":"assistant","tool_calls":[{{"id":"same","type":"function","function":{{"name":"tool1","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"same","content":"r"}},{{"role":"assistant","tool_calls":[{{"id":"same","type":"function","function":{{"name":"tool2","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"same","content":"r"}}],"tools":[{}]}}"#,
+            tools(&|name| format!(
+                r#"{{"type":"function","function":{{"name":"{name}","parameters":{schema}}}}}"#
+            ))
+        ),
+        "anthropic" => format!(
+            r#"{{"max_tokens":9,"messages":[{{"role":"user","content":"x"}},{{"role":"assistant","content":[{{"type":"tool_use","id":"same","name":"tool1","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"same","content":"r"}}]}},{{"role":"assistant","content":[{{"type":"tool_use","id":"same","name":"tool2","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"same","content":"r"}}]}}],"tools":[{}]}}"#,
+            tools(&|name| format!(r#"{{"name":"{name}","input_schema":{schema}}}"#))
+        ),
+        "openai_responses" => format!(
+            r#"{{"input":[{{"role":"user","content":"x"}},{{"type":"function_call","call_id":"same","name":"tool1","arguments":"{{}}"}},{{"type":"function_call_output","call_id":"same","output":"r"}},{{"type":"function_call","call_id":"same","name":"tool2","arguments":"{{}}"}},{{"type":"function_call_output","call_id":"same","output":"r"}}],"tools":[{}]}}"#,
+            tools(&|name| format!(
+                r#"{{"type":"function","name":"{name}","parameters":{schema}}}"#
+            ))
+        ),
+        // It has no tools.
+        "openai_completions" => return None,
+        other => panic!("{other} has no body here"),
+    })
+}
+
+#[test]
+fn many_tools_deep_schemas_and_equal_ids_are_carried_by_every_pair() {
+    let names: Vec<String> = (0..1_000).map(|at| format!("tool{at}")).collect();
+    let deep = format!(
+        r#"{{"type":"object","properties":{}{{"const":"bottom"}}{}}}"#,
+        r#"{"a":{"type":"object","properties":"#.repeat(64),
+        "}}".repeat(64)
     );
-    let chat = read("openai", &body).unwrap();
-    for provider in providers() {
-        let written = provider
-            .write(
-                &chat,
-                &Target {
+    for client in CLIENTS {
+        let plain = r#"{"type":"object"}"#.to_owned();
+        for (names, schema, want) in [
+            (&names[..], &plain, "tool999"),
+            (&names[..3], &deep, "bottom"),
+        ] {
+            let Some(body) = with_tools(client.name(), names, schema) else {
+                continue;
+            };
+            let chat = client.read(body.as_bytes()).unwrap();
+            for provider in providers() {
+                let pair = format!("{} to {}", client.name(), provider.name());
+                let target = Target {
                     model: "m",
                     ..Target::default()
-                },
-                Policy::Drop,
-            )
-            .unwrap();
-        let text = String::from_utf8(written.body).unwrap();
-        assert!(text.contains("tool999"), "{}", provider.name());
-        // A result goes by the nearest call of its id.
-        if provider.name() == "gemini" {
-            let (one, two) = (
-                text.find(r#""functionResponse":{"name":"tool1""#),
-                text.find(r#""functionResponse":{"name":"tool2""#),
-            );
-            assert!(one.unwrap() < two.unwrap());
+                };
+                let written = provider.write(&chat, &target, Policy::Refuse);
+                let written = written.unwrap_or_else(|lost| panic!("{pair}: {lost:?}"));
+                let text = String::from_utf8(written.body).unwrap();
+                assert!(text.contains(want), "{pair}");
+                // A result goes by the nearest call of its id.
+                if provider.name() == "gemini" {
+                    let result =
+                        |name| text.find(&format!(r#""functionResponse":{{"name":"{name}""#));
+                    assert!(
+                        result("tool1").unwrap() < result("tool2").unwrap(),
+                        "{pair}"
+                    );
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::read;
 use crate::dialect::event::{Class, Complaint, Event, Finish, Report};
 use crate::dialect::reply::{Reply, Said};
-use crate::dialect::speak::{Asked, Client, Fault, UsageWish};
+use crate::dialect::speak::{Asked, Calls, Client, Fault, UsageWish};
 use crate::dialect::tables::{CLIENTS, client, provider};
 use crate::units::Tokens;
 use crate::usage::Usage;
@@ -22,6 +22,7 @@ fn asked() -> Asked {
         id: "r".to_owned(),
         created: 1,
         usage: UsageWish::Asked,
+        calls: Calls::Any,
     }
 }
 

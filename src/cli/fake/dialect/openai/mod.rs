@@ -3,6 +3,7 @@
 mod chat;
 mod completions;
 mod embeddings;
+pub(super) mod media;
 mod usage;
 
 use serde::Serialize;
@@ -24,6 +25,18 @@ static POSTS: &[(&str, Handler)] = &[
     ("/v1/chat/completions", chat::answer),
     ("/v1/completions", completions::answer),
     ("/v1/embeddings", embeddings::answer),
+    ("/v1/moderations", media::moderations),
+    ("/v1/rerank", media::rerank),
+    ("/v1/audio/speech", media::speech),
+    ("/v1/images/generations", media::pictures),
+];
+
+/// Every path that takes a form.
+const FORMS: &[&str] = &[
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",
+    "/v1/images/edits",
+    "/v1/images/variations",
 ];
 
 /// What is wrong with a request, as OpenAI tells it.
@@ -114,6 +127,7 @@ pub(super) fn answer(question: &Question<'_>) -> Answer {
         (Some((_, handler)), "POST", _) => {
             parsed(question.body).and_then(|body| handler(question, &body))
         }
+        (None, "POST", path) if FORMS.contains(&path) => media::form(question),
         (None, "GET", "/v1/models") => Ok(models()),
         (Some(_), _, _) | (None, _, "/v1/models") => Err(Complaint::of_status(405)),
         (None, _, _) => Err(Complaint::of_status(404)),
