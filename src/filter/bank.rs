@@ -213,7 +213,7 @@ pub(crate) fn settle(hold: Hold, ending: Ending) {
             return;
         }
         bank.keeper.settle(&mut bank.rows, hold, ending);
-        if let (Some(line), Some(outbox)) = (&mut bank.line, bank.keeper.outbox()) {
+        if let (Some(line), Some(outbox)) = (&bank.line, bank.keeper.outbox()) {
             line.keep_newest(outbox);
         }
     });
@@ -429,8 +429,8 @@ impl Bank {
         };
         let bookmark = outbox.bookmark();
         let message = encode_batch(batch.clone());
-        if let Some(line) = &mut self.line {
-            line.keep_batch(&batch, bookmark, &message);
+        if let Some(line) = &self.line {
+            line.keep_batch(bookmark, &message);
         }
         self.keeper.sent(now);
         if !self.call("Sync", &message, Call::Sync(batch.stream), caller) {
@@ -519,7 +519,7 @@ impl Bank {
                     return;
                 };
                 let bookmark = outbox.bookmark();
-                if let Some(line) = self.line.as_mut().filter(|_| is_own) {
+                if let Some(line) = self.line.as_ref().filter(|_| is_own) {
                     line.answered(bookmark);
                 }
                 let opened: Vec<u64> = arrival

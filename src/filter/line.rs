@@ -28,10 +28,6 @@ const FINISHED: u64 = u64::MAX;
 pub(crate) struct Line {
     incarnation: Incarnation,
     stream: StreamId,
-    /// Reports so far.
-    reported: u64,
-    /// Reports that went into batches.
-    batched: u64,
 }
 
 /// What came of the wish for a line.
@@ -132,8 +128,6 @@ impl Line {
                 let line = Self {
                     incarnation,
                     stream,
-                    reported: 0,
-                    batched: 0,
                 };
                 line.live(now);
                 let outbox = Outbox::new(incarnation, stream);
@@ -177,29 +171,25 @@ impl Line {
         });
     }
 
-    /// Keeps the report that came last, until it is in a batch.
-    pub(crate) fn keep_newest(&mut self, outbox: &Outbox) {
-        let Some(newest) = outbox.newest() else {
+    /// Keeps the report that came last, until it is in a batch. Its place is the one that its number will have there.
+    pub(crate) fn keep_newest(&self, outbox: &Outbox) {
+        let waiting = u64::try_from(outbox.backlog()).unwrap_or(u64::MAX);
+        let (Some(newest), Some(before)) = (outbox.newest(), waiting.checked_sub(1)) else {
             return;
         };
-        let waiting = self.reported.saturating_sub(self.batched);
-        if waiting < KEPT {
-            let mut value = bytes([self.reported]);
+        if before < KEPT {
+            let place = outbox.bookmark().last_record.0.saturating_add(before);
+            let mut value = bytes([place]);
             value.extend(encode_batch(SyncRequest {
                 usage: vec![newest.clone()],
                 ..SyncRequest::default()
             }));
-            let _ = shared::write(&report_key(self.stream, self.reported), &value);
+            let _ = shared::write(&report_key(self.stream, place), &value);
         }
-        self.reported = self.reported.saturating_add(1);
     }
 
     /// Keeps a batch until it is answered.
-    pub(crate) fn keep_batch(&mut self, batch: &SyncRequest, bookmark: Bookmark, message: &[u8]) {
-        // Numbers of records count what went into batches.
-        if let Some(last) = batch.usage.last() {
-            self.batched = last.number.0;
-        }
+    pub(crate) fn keep_batch(&self, bookmark: Bookmark, message: &[u8]) {
         let mut value = bytes([
             bookmark.answered.0,
             bookmark.last_record.0,
@@ -211,7 +201,7 @@ impl Line {
 
     /// The batch was answered. This is written before what the answer brought is used: a batch that is sent again gets
     /// the same answer again, and money must not land twice.
-    pub(crate) fn answered(&mut self, bookmark: Bookmark) {
+    pub(crate) fn answered(&self, bookmark: Bookmark) {
         let value = bytes([
             bookmark.answered.0,
             bookmark.last_record.0,

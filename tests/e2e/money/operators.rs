@@ -142,7 +142,7 @@ fn what_is_switched_off_is_off_while_everything_runs() {
     in_force(&gateway, key, 200, "");
     for switch in [
         "provider:alpha",
-        "deployment:alpha/alpha-small",
+        "deployment:alpha%2Falpha-small",
         "model:small",
     ] {
         does(

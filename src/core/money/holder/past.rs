@@ -9,8 +9,10 @@ use crate::money::ids::{LeaseId, ScopeId};
 use crate::money::message::{Charge, Debt, Usage};
 use crate::units::NanoUsd;
 
-/// Reports that wait for a name, and leases of which is known whose they were.
+/// Leases of which is known whose they were.
 const REMEMBERED_MAX: usize = 65_536;
+/// Reports that wait for a name: a service that never answered lent nothing, so little depends on them.
+const UNSAID_MAX: usize = 8_192;
 
 /// What one worker knows of lives before.
 #[derive(Debug, Default)]
@@ -40,7 +42,7 @@ impl Past {
 
     /// There is nobody to tell it to.
     pub(super) fn keep(&mut self, usage: Usage) {
-        if self.unsaid.len() < REMEMBERED_MAX {
+        if self.unsaid.len() < UNSAID_MAX {
             self.unsaid.push(usage);
         }
     }
