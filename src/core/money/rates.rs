@@ -115,7 +115,7 @@ impl Rates {
             amount,
             valid_ms: RATE_SHARE_MS,
             retry_ms: u32::try_from(retry_ms).unwrap_or(u32::MAX),
-            left: u64::try_from(level / u128::from(MINUTE_MS)).unwrap_or(u64::MAX),
+            left: u64::try_from(level.div_euclid(u128::from(MINUTE_MS))).unwrap_or(u64::MAX),
         }
     }
 
