@@ -3,8 +3,8 @@
 use super::bucket::Bucket;
 use super::draw::{Counts, Draw};
 use crate::money::ids::Millis;
-use crate::record::rfc3339;
-use crate::units::Timestamp;
+
+use crate::units::{Timestamp, rfc3339};
 
 /// How a limit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -137,9 +137,12 @@ pub(super) fn vouched(written: &raw::Config) -> vouched::Rules {
             claims: claims(key),
             user_claim: key.user_claim.written().map(|claim| claim.value.clone()),
         });
-    let payload = tenants.map(|tenants| tenants.jwt_payload.value_or(PAYLOAD.to_owned()));
+    let rules: Vec<vouched::Rule> = rules.collect();
+    let payload = tenants
+        .filter(|_| !rules.is_empty())
+        .map(|tenants| tenants.jwt_payload.value_or(PAYLOAD.to_owned()));
     vouched::Rules {
-        rules: rules.collect(),
+        rules,
         payload: payload.unwrap_or_default(),
     }
 }
