@@ -51,7 +51,7 @@ fn of_a_hundred_requests_at_two_envoys_with_two_workers_ninety_nine_wait_for_no_
     let before = waited(&gateways, WARMING);
     ask(&gateways, REQUESTS);
     let after = waited(&gateways, WARMING + REQUESTS);
-    println!("nothing, identity, money: {before:?} of {WARMING}, then {after:?}");
+    eprintln!("nothing, identity, money: {before:?} of {WARMING}, then {after:?}");
     let none = after[0] - before[0];
     assert!(none * 100 >= REQUESTS * 99, "{none} of {REQUESTS}");
     let log = first.directory().join("data/budget-service.log");
