@@ -99,7 +99,9 @@ fn pages_of_a_provider_and_what_is_no_answer_stay_here_and_when_to_come_back_doe
                 (200, "text/html", &page, 502),
                 (200, "application/json", &page, 502),
             ] {
-                let reply = Scripted::status(status).body(kind, body).retry_after(11);
+                let reply = Scripted::status(status)
+                    .body(kind, body.as_str())
+                    .retry_after(11);
                 gateway.provider(provider).next(reply);
                 let reply = client
                     .ask(&gateway, (&only(provider), "hi"), SHAPES[0])
