@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check e2e sim fuzz bench bench-core bench-budget bench-scale bench-peers soak envoy docker clean
+.PHONY: help setup build run test check e2e sim prove fuzz bench bench-core bench-budget bench-scale bench-peers soak envoy docker clean
 # A registry that stumbles once is asked again.
 export CARGO_NET_RETRY ?= 5
 export SEED SEEDS
@@ -45,6 +45,9 @@ fuzz: ## Attack every reader with mutated input for a while (TIME=60, in seconds
 sim: ## Run the simulator of money: SEEDS=100000 histories, or the one of SEED=17
 	@cargo test --profile native --package tollgate-tests --test money_simulator no_history -- --nocapture
 
+prove: build ## Prove that money is safe: kill -9 of Envoy, budget service and PostgreSQL, never over (ROUNDS=20)
+	@ROUNDS=$${ROUNDS:-20} scripts/test --package tollgate-tests --test money crashes:: never_over::
+
 bench: build ## Compare the gateway with a bare Envoy: requests/s and CPU per request (ROUNDS, SECONDS_EACH, ONLY=scenario)
 	@scripts/bench
 
@@ -62,7 +65,7 @@ bench-peers: build ## Compare with LiteLLM and Portkey on the same work
 soak: build ## Send a million requests and print the slope of the memory (REQUESTS)
 	@scripts/bench bench_soak
 
-bench-budget: ## Measure the store on SQLite and PostgreSQL: records/s, commits, recovery at a million records
+bench-budget: ## Measure the store on SQLite and PostgreSQL: records/s, commits, grants, recovery at a million records
 	@scripts/bench-budget
 
 envoy: build ## Regenerate envoy/envoy.yaml from envoy/gateway.yaml

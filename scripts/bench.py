@@ -22,6 +22,7 @@ SCENARIOS = [
     ("plain", "1 KB prompt, reply in one piece", "fast", 900, False, 16, 1),
     ("plain-1", "the same, one connection", "fast", 900, False, 1, 1),
     ("plain-256", "the same, 256 connections", "fast", 900, False, 256, 1),
+    ("money", "the same as plain, under a hard budget", "fast", 900, False, 16, 1),
     ("plain-2w", "the same, 2 workers", "fast", 900, False, 16, 2),
     ("prompt-32k", "32 KB prompt", "fast", 32_000, False, 16, 1),
     ("prompt-512k", "512 KB prompt", "short", 512_000, False, 16, 1),
@@ -31,6 +32,8 @@ SCENARIOS = [
     ("translated", "OpenAI's words to Anthropic's, reply in one piece", "claude", 900, False, 16, 1),
     ("translated-stream", "the same, stream of 100 events", "claude", 900, True, 16, 1),
 ]
+# Those whose caller has a budget, so that money is held, settled and reported for each request.
+WITH_BUDGET = ("money",)
 # What SPEED's targets are for: scenario, which median, must, stretch; more is better where must < 1.
 TARGETS = [
     ("plain", "cpu_us_per_request", 2.0, 1.75),
@@ -45,9 +48,10 @@ def main(scratch, result):
     with contextlib.ExitStack() as stack:
         providers = start_providers(stack, scratch)
         scenarios = [each for each in SCENARIOS if not ONLY or each[0] in ONLY]
-        pairs = {workers: start_pair(stack, scratch, providers, workers) for workers in sorted({each[6] for each in scenarios})}
+        kinds = sorted({kind(each) for each in scenarios})
+        pairs = {each: start_pair(stack, scratch, providers, *each) for each in kinds}
         setting = {"machine": common.machine(), "rounds": ROUNDS, "seconds_each": SECONDS_EACH}
-        results = [run(scratch, scenario, pairs[scenario[6]]) for scenario in scenarios]
+        results = [run(scratch, scenario, pairs[kind(scenario)]) for scenario in scenarios]
     Path(result).write_text(json.dumps({**setting, "scenarios": results}, indent=2) + "\n")
     print(table(setting, results))
     print(f"written to {result}")
@@ -65,8 +69,15 @@ def start_providers(stack, scratch):
     }
 
 
-def start_pair(stack, scratch, providers, workers):
-    _, yaml = common.gateway_yaml(providers)
+def kind(scenario):
+    return scenario[6], scenario[0] in WITH_BUDGET
+
+
+def start_pair(stack, scratch, providers, workers, with_budget):
+    if with_budget:
+        scratch = scratch / "with-budget"
+        scratch.mkdir(exist_ok=True)
+    _, yaml = common.gateway_yaml(providers, with_budget=with_budget)
     return common.start_bare(stack, scratch, providers, workers), common.start_gateway(stack, scratch, yaml, workers)
 
 
@@ -121,6 +132,9 @@ def verdicts(results):
         medians = results[name]["medians"]
         added = medians["gateway"]["p50_us"] - medians["bare"]["p50_us"]
         yield f"- added p50 at one connection: {added:.0f} us; must {must}: {said(added <= must)}; stretch {stretch}: {said(added <= stretch)}"
+    if {"plain", "money"} <= set(results):
+        without, under = (results[name]["medians"]["gateway"]["cpu_us_per_request"] for name in ("plain", "money"))
+        yield f"- holding, settling and reporting money: {under - without:.1f} us of Envoy's CPU for a request"
     if {"plain", "plain-2w"} <= set(results):
         one, two = (results[name]["medians"]["gateway"]["cpu_us_per_request"] for name in ("plain", "plain-2w"))
         yield f"- CPU per request, one worker to two: {one / two:.2f}; must 0.92: {said(one / two >= 0.92)}"

@@ -125,7 +125,7 @@ def start_bare(stack, scratch, providers, workers):
     return {"name": "bare", "url": f"http://127.0.0.1:{listen}", "pid": process.pid, "admin": admin}
 
 
-def gateway_yaml(providers, keys=1, models=0, more_providers=0):
+def gateway_yaml(providers, keys=1, models=0, more_providers=0, with_budget=False):
     """`providers` by name: dialect and port. Beside them as many keys, models and providers as are asked for."""
     listen, admin = free_ports(2)
     bases = {"openai": "/v1", "anthropic": "/anthropic"}
@@ -142,7 +142,12 @@ def gateway_yaml(providers, keys=1, models=0, more_providers=0):
         first = f"more-{number % more_providers}" if more_providers else next(iter(providers))
         lines += [f"  model-{number}:", "    targets:", *targets(first, next(iter(providers)))]
     lines += ["prices:", *[f"  {name}/gpt-4o-mini: {{input: 0.15, output: 0.60}}" for name in providers]]
-    lines += ["tenants:", "  keys:", "  - name: bench", f"    sha256: {KEY_SHA256}", "    team: bench"]
+    lines.append("tenants:")
+    if with_budget:
+        budget, budget_admin = free_ports(2)
+        service = f"budget_service: {{listen: 127.0.0.1:{budget}, admin: 127.0.0.1:{budget_admin}, store: sqlite}}"
+        lines = [service, *lines, "  teams: {bench: {max_budget: 1000000}}"]
+    lines += ["  keys:", "  - name: bench", f"    sha256: {KEY_SHA256}", "    team: bench"]
     for number in range(keys - 1):
         lines += [f"  - name: key-{number}", f"    sha256: {number:064x}", f"    team: team-{number % 500}"]
     return listen, "\n".join(lines) + "\n"

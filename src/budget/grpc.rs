@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tollgate_core::config::Key;
+use tollgate_core::money::ids::Incarnation;
 use tollgate_core::money::message::SyncRequest;
 use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::tenancy::ChangedKeys;
@@ -20,6 +21,8 @@ use crate::engine::{Engine, Trouble};
 #[allow(
     missing_docs,
     clippy::all,
+    clippy::too_many_lines,
+    clippy::use_self,
     clippy::allow_attributes_without_reason,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
@@ -99,6 +102,7 @@ impl Budget for Calls {
         Ok(Response::new(proto::HelloReply {
             incarnation,
             revision: self.engine.directory().revision(),
+            leases_from: reply.leases_from.0,
         }))
     }
 
@@ -174,7 +178,7 @@ impl Budget for Calls {
         &self,
         request: Request<proto::RatesRequest>,
     ) -> Result<Response<proto::RatesReply>, Status> {
-        let wants = request.into_inner().wants;
+        let proto::RatesRequest { incarnation, wants } = request.into_inner();
         bounded(wants.len())?;
         let wants = wants.into_iter().map(|want| RateWant {
             limit: RateId(want.limit),
@@ -182,13 +186,18 @@ impl Budget for Calls {
             per_minute: want.per_minute,
             burst: want.burst,
             unused: want.unused,
+            in_use: want.in_use,
         });
-        let grants = self.engine.rates(wants).into_iter();
+        let grants = self
+            .engine
+            .rates(Incarnation(incarnation), wants)
+            .into_iter();
         let grants = grants.map(|grant: RateGrant| proto::RateGrant {
             limit: grant.limit.0,
             amount: grant.amount,
             valid_ms: grant.valid_ms,
             retry_ms: grant.retry_ms,
+            left: grant.left,
         });
         Ok(Response::new(proto::RatesReply {
             grants: grants.collect(),

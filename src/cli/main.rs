@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tollgate::command::{
-    accounts, budget_service, budgets, check, explain, fake, keys, prices, render, spend, switch,
-    tenants, up,
+    accounts, budget_service, budgets, check, explain, fake, keys, prices, render, reprice, spend,
+    switch, tenants, up,
 };
 use tollgate_core::tenancy::Level;
 
@@ -37,6 +37,7 @@ enum Command {
     Budgets(budgets::Args),
     Accounts(accounts::Args),
     Spend(spend::Args),
+    Reprice(reprice::Args),
     Switch(switch::Args),
     /// Becomes PROGRAM, which ends when PARENT ends.
     #[command(hide = true)]
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Budgets(args) => budgets::run(&args),
         Command::Accounts(args) => accounts::run(&args),
         Command::Spend(args) => spend::run(&args),
+        Command::Reprice(args) => reprice::run(&args),
         Command::Switch(args) => switch::run(&args),
         Command::ExecWithParent {
             parent,

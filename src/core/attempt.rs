@@ -509,6 +509,8 @@ impl Attempt {
         now: Timestamp,
     ) -> BodyStep {
         accepted(exchange, status, now);
+        // Its head goes now, and says what it costs if that has come.
+        native::read_usage(exchange, &tap);
         self.state = State::PassWhole(Box::new(tap));
         self.reply_body(exchange, &[], follows, now)
     }

@@ -22,6 +22,11 @@ pub fn hash_of(head: Head<'_>) -> Result<KeyHash, Refusal> {
     Ok(hash(presented))
 }
 
+/// Whether a request carries what may be a key of ours. A token that Envoy was told to pass on is none.
+pub fn carries_key(head: Head<'_>) -> bool {
+    presented(head).is_some_and(|key| !key.starts_with(b"eyJ"))
+}
+
 /// Whether a key may be used now.
 pub fn admit(key: &Key, now: Timestamp) -> Result<(), Refusal> {
     if key.disabled {

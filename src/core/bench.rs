@@ -5,6 +5,7 @@
     reason = "a benchmark of a request that does not go through measures nothing"
 )]
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use divan::{Bencher, black_box};
@@ -14,12 +15,17 @@ use tollgate_core::config::{self, Gateway, Plugin};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head::Head;
-use tollgate_core::money::wanted::NoStandings;
+use tollgate_core::money::holder::{
+    Ending, Hold, Keeper, LeaseRow, Outbox, Outcome, ROW_BYTES, Rows,
+};
+use tollgate_core::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId, WindowId};
+use tollgate_core::money::message::{Grant, SyncReply};
+use tollgate_core::money::wanted::{NoStandings, Payer, Wanted};
 use tollgate_core::record::{self, BrokenBy, Ended};
 use tollgate_core::request::{Reply, UsageEvent};
 use tollgate_core::routing::Weather;
 use tollgate_core::tokens::Counter;
-use tollgate_core::units::Timestamp;
+use tollgate_core::units::{NanoUsd, Timestamp};
 
 const HEAD: &[(&[u8], &[u8])] = &[
     (b":authority", b"gateway:10000"),
@@ -208,6 +214,116 @@ fn event_of_a_stream(bencher: Bencher<'_, '_>) {
         Timestamp(2),
     );
     bencher.bench_local(|| attempt.reply_body(&mut exchange, WORD, Follows::More, Timestamp(2)));
+}
+
+/// Rows as they stand in shared data.
+#[derive(Default)]
+struct Slots(BTreeMap<ScopeId, [u8; ROW_BYTES]>);
+
+impl Rows for Slots {
+    fn change<Said>(
+        &mut self,
+        scope: ScopeId,
+        mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
+    ) -> (Option<u32>, Said) {
+        let bytes = self.0.get(&scope).copied().unwrap_or([0; ROW_BYTES]);
+        let row = LeaseRow::from_bytes(&bytes).unwrap();
+        let row = if row.scope == scope {
+            row
+        } else {
+            LeaseRow::new(scope)
+        };
+        let (changed, said) = change(row);
+        self.0.insert(scope, changed.to_bytes());
+        (Some(0), said)
+    }
+}
+
+/// A worker with money for these scopes, and a service that grants what is wanted.
+struct Purse {
+    keeper: Keeper,
+    rows: Slots,
+    wanted: Wanted,
+    now: Millis,
+}
+
+impl Purse {
+    fn of(scopes: u64) -> Self {
+        let (mut keeper, mut rows) = (Keeper::default(), Slots::default());
+        let outbox = Outbox::new(Incarnation(1), StreamId(0));
+        keeper.begin(&mut rows, outbox, LeaseId(1));
+        let payer = |scope| Payer {
+            scope: ScopeId(scope),
+            debt: Some(NanoUsd::ZERO),
+        };
+        Self {
+            keeper,
+            rows,
+            wanted: Wanted {
+                payers: (1..=scopes).map(payer).collect(),
+                amount: NanoUsd(2_000_000),
+                wait_ms: 2_000,
+            },
+            now: Millis(1_000_000),
+        }
+    }
+
+    /// One request: held, paid, reported. Every hundredth finds the batch answered.
+    fn request(&mut self, number: u64) {
+        let held = match self
+            .keeper
+            .hold(&mut self.rows, self.wanted.clone(), 7, self.now)
+        {
+            Some(Outcome::Held(hold)) => hold,
+            Some(Outcome::Uncovered(why)) => panic!("{why:?}"),
+            None => self.sync().expect("the money that was asked for"),
+        };
+        let ending = Ending {
+            cost: NanoUsd(700_000),
+            record: vec![b'x'; 500],
+            ..Ending::default()
+        };
+        self.keeper.settle(&mut self.rows, held, ending);
+        if number.is_multiple_of(100) {
+            self.now = self.now.after(100);
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) -> Option<Hold> {
+        let batch = self.keeper.outbox()?.poll(self.now)?.clone();
+        self.keeper.sent(self.now);
+        let grants = batch.wants.iter().map(|want| Grant {
+            scope: want.scope,
+            lease: LeaseId(want.scope.0),
+            window: WindowId(1),
+            nanos: want.want.max(want.need),
+            ttl_ms: 60_000,
+        });
+        let reply = SyncReply {
+            seq: batch.seq,
+            grants: grants.collect(),
+            ..SyncReply::default()
+        };
+        let arrival = self.keeper.outbox()?.on_reply(reply, self.now)?;
+        let told = self.keeper.arrived(&mut self.rows, arrival, self.now);
+        told.into_iter().find_map(|(_, outcome)| match outcome {
+            Outcome::Held(hold) => Some(hold),
+            Outcome::Uncovered(_) => None,
+        })
+    }
+}
+
+/// What money costs a request beside everything else: held, settled and reported in one scope, or in those of a key, a
+/// team and an organisation.
+#[divan::bench(args = [1, 3])]
+fn money_held_and_settled(bencher: Bencher<'_, '_>, scopes: u64) {
+    let mut purse = Purse::of(scopes);
+    let mut number = 0;
+    bencher.bench_local(|| {
+        number += 1;
+        purse.request(number);
+    });
 }
 
 /// The dearest bodies that a stranger can send: 8 MB, read or refused.

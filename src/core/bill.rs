@@ -76,6 +76,19 @@ pub fn bill(exchange: &Exchange, broken_by: BrokenBy) -> Option<Bill> {
     Some(Bill { cost, basis })
 }
 
+/// What a reply in one piece costs, if its provider has said already what was used.
+pub fn told(exchange: &Exchange) -> Option<NanoUsd> {
+    let (tried, before) = exchange.attempts.split_last()?;
+    let usage = exchange.progress.usage?;
+    let accepted = matches!(tried.end, End::Accepted { .. });
+    if !accepted || exchange.request.reply != Reply::Whole {
+        return None;
+    }
+    let mut before = before.iter().map(|tried| of_failed(exchange, tried));
+    let cost = cost(exchange, tried, &usage)?;
+    before.try_fold(cost, |sum, cost| sum.plus(cost).ok())
+}
+
 /// What the attempts that are over have cost, or may have.
 pub fn spent_before(exchange: &Exchange) -> NanoUsd {
     let costs = exchange
@@ -132,7 +145,15 @@ fn of_last(exchange: &Exchange, tried: &Tried, broken_by: BrokenBy) -> Option<(N
     let streamed = exchange.request.reply != Reply::Whole;
     match (&tried.end, exchange.progress.ending) {
         (End::Refused { .. }, _) => Some((NanoUsd::ZERO, Basis::Nothing)),
-        (End::Failed(_), _) => Some((of_failed(exchange, tried), Basis::Nothing)),
+        (End::Failed(_), _) => {
+            let cost = of_failed(exchange, tried);
+            let basis = if cost == NanoUsd::ZERO {
+                Basis::Nothing
+            } else {
+                Basis::Reserved
+            };
+            Some((cost, basis))
+        }
         (End::Accepted { .. }, Ending::Complete) => match source {
             UsageSource::Provider => Some((cost(exchange, tried, &usage)?, Basis::Reported)),
             UsageSource::Counted | UsageSource::None if is_hard => Some(reserved),

@@ -92,10 +92,9 @@ impl Callers {
             Some(Stranger::Unknown { since }) if now.millis_since(*since) < UNKNOWN_MS => {
                 Found::Unknown
             }
-            // Its leases are as good as before: what the configuration says of a key holds while nobody says otherwise.
-            Some(Stranger::Away { since }) if now.millis_since(*since) < AWAY_MS => self
-                .of_configuration(hash)
-                .map_or(Found::Away, Found::Known),
+            Some(Stranger::Away { since }) if now.millis_since(*since) < AWAY_MS => {
+                self.while_away(hash)
+            }
             Some(_) | None => Found::Ask,
         }
     }
@@ -150,16 +149,30 @@ impl Callers {
         self.strangers.insert(hash, stranger);
     }
 
+    /// Who was known for too long is known no more; but what the configuration says of a key holds while nobody says
+    /// otherwise, and who was disabled since is not let in again because nobody can be asked.
+    fn while_away(&mut self, hash: &KeyHash) -> Found {
+        let known = self.known.get(hash);
+        let goes =
+            known.is_some_and(|caller| caller.key.disabled) || self.configured(hash).is_some();
+        let caller = goes.then(|| self.of_configuration(hash)).flatten();
+        caller.map_or(Found::Away, Found::Known)
+    }
+
     fn of_configuration(&mut self, hash: &KeyHash) -> Option<Rc<Caller>> {
         if let Some(caller) = self.known.get(hash) {
             return Some(Rc::clone(caller));
         }
-        let keys = &self.config.keys;
-        let found = keys.binary_search_by(|key| key.sha256.as_bytes().cmp(hash));
-        let key = found.ok().and_then(|at| keys.get(at))?.clone();
+        let key = self.configured(hash)?.clone();
         let caller = self.caller(key);
         self.known.insert(*hash, Rc::clone(&caller));
         Some(caller)
+    }
+
+    fn configured(&self, hash: &KeyHash) -> Option<&Key> {
+        let keys = &self.config.keys;
+        let found = keys.binary_search_by(|key| key.sha256.as_bytes().cmp(hash));
+        found.ok().and_then(|at| keys.get(at))
     }
 
     fn caller(&mut self, key: Key) -> Rc<Caller> {
@@ -224,7 +237,7 @@ mod tests {
         // Nobody heard the service for longer than keys are kept.
         assert_eq!(told(callers.find(&hash, at(120_001))), "ask");
         callers.away(hash, at(120_001));
-        assert_eq!(told(callers.find(&hash, at(120_002))), "new", "of before");
+        assert_eq!(told(callers.find(&hash, at(120_002))), "away");
         callers.changed(hash, key("renamed"), at(120_003));
         assert_eq!(told(callers.find(&hash, at(120_004))), "renamed");
         callers.changed(hash, None, at(120_005));
@@ -250,6 +263,19 @@ mod tests {
             callers.away(hash, at(0));
             assert_eq!(told(callers.find(&hash, at(AWAY_MS - 1))), want);
         }
+    }
+
+    #[test]
+    fn who_was_disabled_stays_out_while_nobody_can_be_asked() {
+        let mut callers = callers();
+        let hash = auth::hash(b"sk-tg-all");
+        let disabled = Key {
+            disabled: true,
+            ..key("off").unwrap()
+        };
+        callers.learn(hash, Some(disabled), at(0));
+        callers.away(hash, at(60_001));
+        assert_eq!(told(callers.find(&hash, at(60_002))), "off");
     }
 
     #[test]

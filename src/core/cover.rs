@@ -16,8 +16,31 @@ pub struct Cover {
     pub hold: Hold,
     /// How much, for each purse.
     pub held: NanoUsd,
-    /// The durable opening of this request, under `strict_records`.
-    pub opened: bool,
+    /// What it waited for.
+    pub waited: Waited,
+}
+
+/// What of the budget service a request waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waited {
+    /// For nothing.
+    #[default]
+    Nothing,
+    /// To know whose key it is.
+    Identity,
+    /// For money.
+    Money,
+}
+
+impl Waited {
+    /// As metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Identity => "identity",
+            Self::Money => "money",
+        }
+    }
 }
 
 impl Cover {
@@ -137,6 +160,7 @@ mod tests {
                 spent: NanoUsd(self.0),
                 limit: NanoUsd(1_000),
                 resets_at: Millis(0),
+                left: None,
             })
         }
     }

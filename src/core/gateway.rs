@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use crate::auth::{self, KeyHash};
 use crate::callers::{Caller, Callers, Found};
-use crate::config::{Commons, Gateway, Key, Purse};
+use crate::config::{Commons, Gateway, Key};
 use crate::cover::{self, Cover};
 use crate::dialect::answer;
 use crate::dialect::anthropic::Messages;
 use crate::dialect::speak::Client;
-use crate::endpoint::{self, Endpoint, Form, Kind, Metered, NoEndpoint, client_of};
+use crate::endpoint::{self, Endpoint, Form, Kind, NoEndpoint, client_of};
 use crate::handoff::{End, Exchange, Failed, Failure, Progress, Told};
 use crate::head::Head;
+use crate::limits::{Draw, Short};
 use crate::money::holder::Hold;
 use crate::money::ids::Millis;
 use crate::money::wanted::{Standings, Uncovered, Wanted};
@@ -20,9 +21,10 @@ use crate::refusal::{Answer, Refusal};
 use crate::routing::Weather;
 use crate::routing::explanation::Because;
 use crate::routing::wishes::Wishes;
-use crate::tokens::{Count, Counter, Family, count_chat};
+use crate::tokens::Counter;
 use crate::trace;
 use crate::units::Timestamp;
+use crate::vouched::Vouched;
 
 /// What the shell has seen.
 #[derive(Debug)]
@@ -56,6 +58,15 @@ pub enum Input<'a> {
     },
     /// Fields behind the body.
     Trailers,
+    /// What became of its limits.
+    Room {
+        /// None if it has all it needs.
+        short: Option<Short>,
+        /// How the budgets stand, as far as this worker has heard.
+        standings: &'a dyn Standings,
+        /// How the providers are, as far as this worker has heard.
+        weather: &'a mut Weather,
+    },
     /// All that was wanted is held.
     Held(Hold),
     /// It is not held.
@@ -74,6 +85,8 @@ pub enum Step {
     Identify(KeyHash),
     /// Hold the request until its body is whole.
     AwaitBody,
+    /// Take this from its limits before it goes on, all of it or nothing.
+    Limit(Vec<Draw>),
     /// Hold this before it goes on.
     Hold(Wanted),
     /// Send it on its way.
@@ -87,10 +100,12 @@ mod content;
 mod last;
 mod plan;
 mod told;
+mod weigh;
 
 use bounds::Bounds;
 use content::Content;
 use plan::Question;
+use weigh::Weighed;
 
 /// One request until it is forwarded or answered.
 pub struct Admission {
@@ -99,6 +114,7 @@ pub struct Admission {
     commons: Rc<Commons>,
     /// Whose words the caller expects.
     client: &'static dyn Client,
+    vouched: Vouched,
     state: State,
     /// For the record, as far as it is known.
     pub known: Known,
@@ -125,6 +141,7 @@ enum State {
     ExpectBody(Expected),
     /// The body of a form, which is not kept here.
     ExpectForm(Expected, Box<Scanner>),
+    ExpectRoom(Box<Weighed>),
     ExpectMoney(Box<Exchange>, Wanted),
     /// Forwarded or answered: nothing more is decided here.
     Decided,
@@ -155,6 +172,7 @@ impl Admission {
             config,
             commons,
             client: client_of(""),
+            vouched: Vouched::default(),
             state: State::ExpectHead,
             known: Known::default(),
         }
@@ -164,15 +182,22 @@ impl Admission {
     pub fn form(&self) -> Form {
         match self.state {
             State::ExpectForm(..) => Form::Multipart,
-            State::ExpectHead | State::ExpectBody(_) | State::ExpectMoney(..) | State::Decided => {
-                Form::Json
-            }
+            State::ExpectHead
+            | State::ExpectBody(_)
+            | State::ExpectRoom(_)
+            | State::ExpectMoney(..)
+            | State::Decided => Form::Json,
         }
     }
 
     /// The header in which this caller's SDK looks for the name of the request.
     pub fn id_header(&self) -> Option<&'static str> {
         self.client.id_header()
+    }
+
+    /// Whose words the caller expects.
+    pub fn client(&self) -> &'static dyn Client {
+        self.client
     }
 
     /// Takes what was seen, says what to do. What comes after the decision changes nothing.
@@ -206,6 +231,17 @@ impl Admission {
                 self.form_input(expected, scanner, input)
             }
             (State::ExpectBody(_), Input::Trailers) => Err(Refusal::trailers()),
+            (
+                State::ExpectRoom(weighed),
+                Input::Room {
+                    short,
+                    standings,
+                    weather,
+                },
+            ) => match short {
+                None => self.set_out(*weighed, standings, weather),
+                Some(short) => self.over_the_limit(*weighed, short),
+            },
             (State::ExpectMoney(mut exchange, wanted), Input::Held(hold)) => {
                 exchange.cover.add(hold, wanted.amount);
                 Ok(Step::Forward(exchange))
@@ -220,12 +256,27 @@ impl Admission {
                 | Input::Piece(_)
                 | Input::Body { .. }
                 | Input::Trailers
+                | Input::Room { .. }
                 | Input::Held(_)
                 | Input::Uncovered { .. },
             )
             | (
                 State::ExpectBody(_),
-                Input::Head { .. } | Input::Piece(_) | Input::Held(_) | Input::Uncovered { .. },
+                Input::Head { .. }
+                | Input::Piece(_)
+                | Input::Room { .. }
+                | Input::Held(_)
+                | Input::Uncovered { .. },
+            )
+            | (
+                State::ExpectRoom(_),
+                Input::Head { .. }
+                | Input::BodyGrows { .. }
+                | Input::Piece(_)
+                | Input::Body { .. }
+                | Input::Trailers
+                | Input::Held(_)
+                | Input::Uncovered { .. },
             )
             | (
                 State::ExpectMoney(..),
@@ -233,7 +284,8 @@ impl Admission {
                 | Input::BodyGrows { .. }
                 | Input::Piece(_)
                 | Input::Body { .. }
-                | Input::Trailers,
+                | Input::Trailers
+                | Input::Room { .. },
             ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
@@ -260,7 +312,7 @@ impl Admission {
                 return self.admit(&expected, content, counter, (standings, weather));
             }
             Input::Trailers => return Err(Refusal::trailers()),
-            Input::Head { .. } | Input::Held(_) | Input::Uncovered { .. } => {
+            Input::Head { .. } | Input::Room { .. } | Input::Held(_) | Input::Uncovered { .. } => {
                 return Err(Refusal::internal("the request came out of order"));
             }
         }
@@ -282,7 +334,7 @@ impl Admission {
         } else {
             client_of(path)
         };
-        let hash = auth::hash_of(head)?;
+        let (hash, user) = self.who(head)?;
         let caller = match callers.find(&hash, now) {
             Found::Known(caller) => caller,
             Found::Unknown => return Err(Refusal::invalid_key()),
@@ -292,9 +344,19 @@ impl Admission {
                 return Ok(Step::Identify(hash));
             }
         };
+        let caller = match user {
+            Some(user) => Rc::new(Caller {
+                key: Key {
+                    user,
+                    ..caller.key.clone()
+                },
+                who: caller.who,
+            }),
+            None => caller,
+        };
         self.known.caller = Some(Rc::clone(&caller));
         auth::admit(&caller.key, now)?;
-        self.known.tags = tags(head);
+        self.known.tags = tags(head, &caller.key.tags);
         let method = head.text(":method").unwrap_or_default();
         let (endpoint, rest) = match endpoint::find(method, path) {
             Ok(found) => found,
@@ -340,6 +402,21 @@ impl Admission {
         Ok(Step::AwaitBody)
     }
 
+    /// By the key that the request carries; without one by what Envoy vouches for.
+    fn who(&self, head: Head<'_>) -> Result<(KeyHash, Option<String>), Refusal> {
+        if !auth::carries_key(head)
+            && let Some(found) = self.config.vouched.find(&self.vouched)
+        {
+            return Ok((found.hash, found.user));
+        }
+        Ok((auth::hash_of(head)?, None))
+    }
+
+    /// What Envoy says of who calls; before the head.
+    pub fn vouch(&mut self, vouched: Vouched) {
+        self.vouched = vouched;
+    }
+
     fn bounded(&self, bytes: u64) -> Result<(), Refusal> {
         let max = self.config.body_bytes_max;
         if bytes > max {
@@ -355,63 +432,67 @@ impl Admission {
         counter: &mut Counter,
         (standings, weather): (&dyn Standings, &mut Weather),
     ) -> Result<Step, Refusal> {
-        let Expected {
-            caller, endpoint, ..
-        } = expected;
-        let request = content.read(endpoint)?;
-        let asked = self.model(&request.model)?;
-        self.known.model = Some(asked);
-        if !allowed(caller, &request.model) {
-            return Err(Refusal::model_not_allowed(&request.model));
-        }
-        let purses = self.purses((&caller.key, endpoint), &request.model);
-        let cheaper = cover::downgrade(&purses, standings);
-        let downgraded_to = cheaper.and_then(|name| self.model(name).ok());
-        let counted_as = downgraded_to.unwrap_or(asked);
-        let prompt = self.count(counted_as, &content, counter);
-        let bounds = Bounds::new(endpoint, &request.wishes, &prompt, content.len(), &purses);
-        let question = Question {
-            expected,
-            request: &request,
-            prompt: &prompt,
-            asked,
-            downgraded_to,
-            counted_as,
-            body: content.bytes(),
+        let weighed = self.weigh(expected, content, counter, standings)?;
+        let draws = match weighed.expected.endpoint.kind {
+            Kind::Forwarded { .. } => self.draws(&weighed),
+            Kind::CountTokens | Kind::ListModels => Vec::new(),
         };
+        if draws.is_empty() {
+            return self.set_out(weighed, standings, weather);
+        }
+        self.state = State::ExpectRoom(Box::new(weighed));
+        Ok(Step::Limit(draws))
+    }
+
+    /// Chooses the way, and holds money for it.
+    fn set_out(
+        &mut self,
+        weighed: Weighed,
+        standings: &dyn Standings,
+        weather: &mut Weather,
+    ) -> Result<Step, Refusal> {
+        let endpoint = weighed.expected.endpoint;
+        let bounds = Bounds::new(
+            endpoint,
+            &weighed.request.wishes,
+            &weighed.prompt,
+            weighed.content.len(),
+            &weighed.purses,
+        );
+        let question = Question::of(&weighed);
         let (chain, explanation) = match endpoint.kind {
             Kind::Forwarded { .. } => self.plan(&question, &bounds, weather)?,
             Kind::CountTokens | Kind::ListModels => self.counters(&question, &bounds)?,
         };
         if chain.is_empty() {
-            return Ok(Step::Answer(told::counted(&prompt)));
+            return Ok(Step::Answer(told::counted(&weighed.prompt)));
         }
-        let body = content.keep();
-        let warning = cover::warning(&purses, standings);
+        let warning = cover::warning(&weighed.purses, standings);
+        let body = weighed.content.keep();
         let exchange = Box::new(Exchange {
             config: Rc::clone(&self.config),
-            caller: Rc::clone(caller),
+            caller: weighed.expected.caller,
             endpoint,
             path: endpoint.behind(),
-            request,
+            request: weighed.request,
             model: explanation.model,
             downgraded: explanation.because == Because::Budget,
             chain,
             body,
-            prompt,
+            prompt: weighed.prompt,
             trace: self.known.trace.clone(),
             tags: std::mem::take(&mut self.known.tags),
             started: self.known.started,
             attempts: Vec::with_capacity(1),
             progress: Progress::default(),
             cover: Cover {
-                purses,
+                purses: weighed.purses,
                 ..Cover::default()
             },
             warning,
             refused: None,
             explanation,
-            timeout_ms: expected.wishes.timeout_ms,
+            timeout_ms: weighed.expected.wishes.timeout_ms,
             told: Told::default(),
         });
         match exchange.missing(0)? {
@@ -428,34 +509,6 @@ impl Admission {
         let found = models.binary_search_by(|model| model.name.as_str().cmp(name));
         found.map_err(|_| Refusal::unknown_model(name))
     }
-
-    /// Everybody who pays for a request of this key for this model.
-    fn purses(&self, (key, endpoint): (&Key, &Endpoint), model: &str) -> Vec<Purse> {
-        if endpoint.metered == Metered::Nothing {
-            return Vec::new();
-        }
-        let commons = &self.commons;
-        let of_model = commons.models.get(model).into_iter().flatten();
-        let tags = self.known.tags.iter();
-        let of_tags = tags.filter_map(|tag| commons.tags.get(tag)).flatten();
-        let all = key.purses.iter().chain(&commons.everyone);
-        all.chain(of_model).chain(of_tags).cloned().collect()
-    }
-
-    /// By the tokenizer of the first target. The clock's nanoseconds place the samples of a large body where
-    /// nobody can aim at.
-    fn count(&self, model: usize, content: &Content, counter: &mut Counter) -> Count {
-        let Content::Object(body) = content else {
-            return content::NO_TEXT;
-        };
-        let target = self
-            .config
-            .models
-            .get(model)
-            .and_then(|model| model.targets.first());
-        let family = Family::of(target.map_or("", |target| &target.model));
-        count_chat(counter, family, body, self.known.started.0)
-    }
 }
 
 fn allowed(caller: &Caller, model: &str) -> bool {
@@ -470,13 +523,14 @@ const TAGS_MAX: usize = 8;
 const TAG_HEADERS: [&str; 3] = ["x-tollgate-tags", "x-tollgate-feature", "x-litellm-tags"];
 
 /// What a caller says its request is for: `x-tollgate-tags: chat, nightly`.
-fn tags(head: Head<'_>) -> Vec<String> {
+fn tags(head: Head<'_>, of_key: &[String]) -> Vec<String> {
     let written = TAG_HEADERS.iter().filter_map(|name| head.text(name));
     let plain = |tag: &&str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
         !tag.is_empty() && tag.len() <= 64 && tag.bytes().all(fits)
     };
-    let mut tags: Vec<String> = Vec::new();
+    // Those of the key first: nobody crowds out who pays.
+    let mut tags: Vec<String> = of_key.iter().take(TAGS_MAX).cloned().collect();
     for tag in written
         .flat_map(|list| list.split(','))
         .map(str::trim)

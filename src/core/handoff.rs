@@ -279,10 +279,11 @@ impl Exchange {
     }
 
     /// What is enough to hold while a stream runs, once its provider has told how large the prompt was: before, it was
-    /// a bound. None as long as nothing is known, or where nothing can be put back.
+    /// a bound. None as long as nothing is known, or where nothing can be put back. A reply in one piece is over at once.
     pub fn enough(&self) -> Option<NanoUsd> {
         let (usage, tried) = (self.progress.usage.as_ref()?, self.attempts.last()?);
-        if self.cover.hold.parts.is_empty() || self.progress.ending != Ending::Open {
+        let runs = self.progress.ending == Ending::Open && self.request.reply != Reply::Whole;
+        if self.cover.hold.parts.is_empty() || !runs {
             return None;
         }
         let planned = self.chain.get(tried.number)?;
@@ -307,6 +308,17 @@ impl Exchange {
     /// The model that answers.
     pub fn model(&self) -> Option<&Model> {
         self.config.models.get(self.model)
+    }
+
+    /// Tokens that the attempt with this number probably uses.
+    pub fn expected_tokens(&self, number: usize) -> u64 {
+        let Some(planned) = self.chain.get(number) else {
+            return 0;
+        };
+        let model = self.config.models.get(planned.model);
+        let usual = model.map_or(0, |model| model.routing.expected_output);
+        let output = planned.bounds.output.0.min(usual);
+        self.prompt.tokens.0.saturating_add(output)
     }
 
     /// How many attempts there may be.

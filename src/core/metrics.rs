@@ -25,6 +25,22 @@ pub enum Metric {
     Breakers,
     /// Requests whose fallback failed too.
     Cascades,
+    /// Requests, by what of the budget service they waited for.
+    Waits,
+    /// Leased and not taken, in nano-dollars.
+    LeaseFree,
+    /// Held by requests that run, in nano-dollars.
+    LeaseHeld,
+    /// Held or spent without a lease, because the budget service was away, and not posted yet.
+    Uncovered,
+    /// Scopes with money here.
+    Leases,
+    /// Requests that wait for money now.
+    Waiting,
+    /// Workers that cannot reach the budget service now.
+    Away,
+    /// Calls to the budget service that got no answer.
+    CallsFailed,
 }
 
 /// How Envoy keeps it.
@@ -32,6 +48,8 @@ pub enum Metric {
 pub enum Kind {
     /// Only grows.
     Counter,
+    /// Goes up and down.
+    Gauge,
     /// A distribution.
     Histogram,
 }
@@ -49,6 +67,14 @@ impl Metric {
             Self::Unpriced => "tollgate_unpriced_total",
             Self::Breakers => "tollgate_breaker_turns_total",
             Self::Cascades => "tollgate_fallback_cascades_total",
+            Self::Waits => "tollgate_waits_total",
+            Self::LeaseFree => "tollgate_lease_free_nanousd",
+            Self::LeaseHeld => "tollgate_lease_held_nanousd",
+            Self::Uncovered => "tollgate_uncovered_nanousd",
+            Self::Leases => "tollgate_leases",
+            Self::Waiting => "tollgate_waiting_requests",
+            Self::Away => "tollgate_budget_service_away",
+            Self::CallsFailed => "tollgate_budget_calls_failed_total",
         }
     }
 
@@ -56,13 +82,44 @@ impl Metric {
     pub fn kind(self) -> Kind {
         match self {
             Self::Duration | Self::FirstToken => Kind::Histogram,
+            Self::LeaseFree
+            | Self::LeaseHeld
+            | Self::Uncovered
+            | Self::Leases
+            | Self::Waiting
+            | Self::Away => Kind::Gauge,
             Self::Requests
             | Self::Tokens
             | Self::Cost
             | Self::Fallbacks
             | Self::Unpriced
             | Self::Breakers
-            | Self::Cascades => Kind::Counter,
+            | Self::Cascades
+            | Self::Waits
+            | Self::CallsFailed => Kind::Counter,
+        }
+    }
+
+    /// Whether it is of a request at a provider; else of the process.
+    fn is_of_a_request(self) -> bool {
+        match self {
+            Self::Requests
+            | Self::Tokens
+            | Self::Cost
+            | Self::Duration
+            | Self::FirstToken
+            | Self::Fallbacks
+            | Self::Unpriced
+            | Self::Breakers
+            | Self::Cascades => true,
+            Self::Waits
+            | Self::LeaseFree
+            | Self::LeaseHeld
+            | Self::Uncovered
+            | Self::Leases
+            | Self::Waiting
+            | Self::Away
+            | Self::CallsFailed => false,
         }
     }
 }
@@ -170,16 +227,12 @@ impl Labels {
         let model = series.model.and_then(|at| config.models.get(at));
         let (team, user) = self.labels(series.who);
         let mut name = String::with_capacity(128);
-        push(
-            &mut name,
-            "provider",
-            provider.map_or("none", |provider| &provider.name),
-        );
-        push(
-            &mut name,
-            "model",
-            model.map_or("unknown", |model| &model.name),
-        );
+        if series.metric.is_of_a_request() {
+            let provider = provider.map_or("none", |provider| &provider.name);
+            push(&mut name, "provider", provider);
+            let model = model.map_or("unknown", |model| &model.name);
+            push(&mut name, "model", model);
+        }
         match series.metric {
             Metric::Requests | Metric::Tokens => {
                 push(&mut name, "team", team);
@@ -193,7 +246,15 @@ impl Labels {
             | Metric::Fallbacks
             | Metric::Unpriced
             | Metric::Breakers
-            | Metric::Cascades => {}
+            | Metric::Cascades
+            | Metric::Waits
+            | Metric::LeaseFree
+            | Metric::LeaseHeld
+            | Metric::Uncovered
+            | Metric::Leases
+            | Metric::Waiting
+            | Metric::Away
+            | Metric::CallsFailed => {}
         }
         if series.status > 0 {
             push(&mut name, "status", &series.status.to_string());

@@ -1,6 +1,7 @@
 //! What a caller is told when a request is not served: one line a reason.
 
 use crate::config::Purse;
+use crate::limits::{Counts, Draw, Short};
 use crate::money::holder::Standing;
 use crate::units::NanoUsd;
 
@@ -163,6 +164,40 @@ impl Refusal {
         refusal
     }
 
+    /// A limit is reached. Whoever waits as long as this says is let through, if nobody else comes before.
+    pub fn rate_limited(short: &Short) -> Self {
+        let Draw {
+            name, counts, rate, ..
+        } = &short.draw;
+        let most = match counts {
+            Counts::Requests | Counts::Tokens => rate.per_minute,
+            Counts::Parallel => rate.burst,
+        };
+        let limit = format!("The limit `{name}` of {most} {}", counts.words());
+        let Some(wait_ms) = short.wait_ms else {
+            let asked = short.draw.amount;
+            let mut refusal = Self::new(
+                429,
+                "request_exceeds_rate_limit",
+                format!(
+                    "{limit} never lets so much through at once as this request asks for ({asked}; {} at most). \
+                     Send less, or ask for a shorter answer.",
+                    rate.burst
+                ),
+            );
+            refusal.headers.push(("x-should-retry", "false".to_owned()));
+            return refusal;
+        };
+        let seconds = wait_ms.div_ceil(1_000).max(1);
+        let message = format!("{limit} is reached. Try again in {seconds} s.");
+        let mut refusal = Self::new(429, "rate_limit_exceeded", message);
+        refusal.headers.push(("retry-after", seconds.to_string()));
+        refusal
+            .headers
+            .push(("retry-after-ms", wait_ms.max(1).to_string()));
+        refusal
+    }
+
     /// The budget service is away, and what was lent to this process is used up.
     pub fn budget_unavailable(name: &str) -> Self {
         let message = format!(
@@ -194,6 +229,18 @@ impl Refusal {
             ),
         )
         .blaming("model")
+    }
+
+    /// A request whose worst case nobody can tell, under a hard budget.
+    pub fn unbounded(what: &str) -> Self {
+        Self::new(
+            400,
+            "unbounded_request",
+            format!(
+                "Nobody can tell beforehand what this request costs: it has {what}, and a budget covers only what has a \
+                 bound. Leave that out, or ask the gateway's operator to write `unbounded_hold` for this model."
+            ),
+        )
     }
 
     /// More body than is read.

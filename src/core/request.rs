@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -31,9 +32,40 @@ pub struct Request {
 pub struct Wishes {
     /// No answer is to be longer; none where nothing is said.
     pub cap: Option<Tokens>,
-    /// How many answers.
+    /// How many answers: `n`, or `best_of` where that is more, for each of several prompts.
     pub choices: u64,
+    /// Under which names a cap is written.
+    pub caps: Caps,
 }
+
+/// Which of the names for a cap stand in a body, with a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps(u8);
+
+impl Caps {
+    fn with(self, name: &str) -> Self {
+        Self(self.0 | Self::bit(name))
+    }
+
+    fn bit(name: &str) -> u8 {
+        let position = CAPS.iter().position(|known| *known == name);
+        position.map_or(0, |position| 1 << position)
+    }
+
+    /// Whether one binds at a provider that calls it so. One that does not know a name may pass over it, and answer
+    /// without end; OpenAI's chat still knows its old one.
+    pub fn bind(self, field: &str) -> bool {
+        let old = if field == "max_completion_tokens" {
+            Self::bit("max_tokens")
+        } else {
+            0
+        };
+        self.0 & (Self::bit(field) | old) != 0
+    }
+}
+
+/// What a cap is called, by one or another.
+const CAPS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
 /// How a cap binds at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +119,8 @@ enum Text {
     BareModel,
     /// This.
     Literal(String),
-    /// A field for the cap in which `null` stands.
-    Cap,
+    /// A field for the cap, of this name: where another name must bind, `null`.
+    Cap(&'static str),
     /// OpenAI's newer name for the cap. Others do not know it, and would answer without one.
     CapName,
     /// Nothing: this is for us alone.
@@ -116,6 +148,8 @@ struct Fields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     best_of: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     models: Option<&'a RawValue>,
 }
 
@@ -126,8 +160,13 @@ impl Fields<'_> {
     /// The largest cap counts, since nobody knows which of them a provider obeys.
     fn wishes(&self) -> Result<Wishes, Refusal> {
         let mut cap = None;
+        let mut caps = Caps::default();
         for (name, raw) in self.caps() {
-            cap = cap.max(whole(name, raw)?.map(Tokens));
+            let Some(tokens) = whole(name, raw)? else {
+                continue;
+            };
+            cap = cap.max(Some(Tokens(tokens)));
+            caps = caps.with(name);
         }
         let mut choices = 1;
         for (name, raw) in [("n", self.n), ("best_of", self.best_of)] {
@@ -136,16 +175,29 @@ impl Fields<'_> {
         if choices > CHOICES_MAX {
             return Err(Refusal::invalid_type("n", "a small whole number"));
         }
-        Ok(Wishes { cap, choices })
+        let choices = choices.saturating_mul(self.prompt.map_or(1, prompts));
+        Ok(Wishes { cap, choices, caps })
     }
 
     fn caps(&self) -> [(&'static str, Option<&RawValue>); 3] {
+        let [old, chat, responses] = CAPS;
         [
-            ("max_tokens", self.max_tokens),
-            ("max_completion_tokens", self.max_completion_tokens),
-            ("max_output_tokens", self.max_output_tokens),
+            (old, self.max_tokens),
+            (chat, self.max_completion_tokens),
+            (responses, self.max_output_tokens),
         ]
     }
+}
+
+/// How many prompts stand in the `prompt` of a completion: a list of texts, or of lists of tokens, is as many. A list
+/// of tokens is one.
+fn prompts(prompt: &RawValue) -> u64 {
+    let inside = prompt.get().strip_prefix('[').map(str::trim_start);
+    if !inside.is_some_and(|inside| inside.starts_with(['"', '['])) {
+        return 1;
+    }
+    let elements: Vec<IgnoredAny> = serde_json::from_str(prompt.get()).unwrap_or_default();
+    u64::try_from(elements.len()).unwrap_or(u64::MAX).max(1)
 }
 
 /// A whole number that is not negative. `null` says nothing.
@@ -201,9 +253,9 @@ pub fn parse(body: &[u8], streams: Streams, usage: UsageOption) -> Result<Reques
         }
         (true, UsageOption::Always) => Reply::Streamed(UsageEvent::Asked),
     };
-    for raw in fields.caps().into_iter().filter_map(|(_, raw)| raw) {
-        if raw.get() == "null" {
-            edits.push((place(text, raw.get())?, Text::Cap));
+    for (name, raw) in fields.caps() {
+        if let Some(raw) = raw {
+            edits.push((place(text, raw.get())?, Text::Cap(name)));
         }
     }
     if let (Some(raw), None) = (fields.max_completion_tokens, fields.max_tokens) {
@@ -319,6 +371,7 @@ impl Request {
             wishes: Wishes {
                 cap: None,
                 choices: form.count,
+                caps: Caps::default(),
             },
             splice: Splice {
                 edits: vec![(form.place.clone(), Text::BareModel)],
@@ -342,9 +395,11 @@ impl Splice {
         usage: StreamUsage,
         cap: Option<Cap>,
     ) -> impl Iterator<Item = (Range<usize>, Cow<'a, str>)> {
-        let has_field = self.edits.iter().any(|(_, text)| *text == Text::Cap);
         let field = cap
-            .filter(|_| !has_field)
+            .filter(|cap| {
+                let mut edits = self.edits.iter();
+                !edits.any(|(_, text)| *text == Text::Cap(cap.field))
+            })
             .and_then(|Cap { field, tokens }| {
                 let field = format!("\"{field}\":{},", tokens?.0);
                 Some((self.begin..self.begin, Cow::Owned(field)))
@@ -358,9 +413,22 @@ impl Splice {
                     Cow::Borrowed(literal.as_str())
                 }
                 Text::Literal(_) => return None,
-                Text::Cap => Cow::Owned(cap?.tokens?.0.to_string()),
-                Text::CapName if cap?.field == "max_tokens" => Cow::Borrowed("\"max_tokens\""),
-                Text::CapName => return None,
+                Text::Cap(name) => {
+                    let Cap { field, tokens } = cap?;
+                    let tokens = tokens?;
+                    if *name == field {
+                        Cow::Owned(tokens.0.to_string())
+                    } else {
+                        Cow::Borrowed("null")
+                    }
+                }
+                Text::CapName => match cap? {
+                    Cap {
+                        field: "max_tokens",
+                        tokens: None,
+                    } => Cow::Borrowed("\"max_tokens\""),
+                    Cap { .. } => return None,
+                },
                 Text::Gone => Cow::Borrowed(""),
             };
             Some((range.clone(), written))

@@ -58,6 +58,7 @@ pub(crate) fn config() -> Gateway {
         }],
         keys,
         commons: Commons::default(),
+        vouched: crate::vouched::Rules::default(),
         policies: Vec::new(),
         budget_service: None,
         telemetry: Telemetry::default(),

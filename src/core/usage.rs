@@ -1,11 +1,12 @@
 //! What a request used, in classes that do not overlap: their sum is the total.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::Tokens;
 
 /// Tokens by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Usage {
     /// Prompt tokens at the full price.
     pub input: Tokens,

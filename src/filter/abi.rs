@@ -26,6 +26,7 @@ pub(crate) const REPLY: u32 = 1;
 
 // Series.
 pub(crate) const COUNTER: u32 = 0;
+pub(crate) const GAUGE: u32 = 1;
 pub(crate) const HISTOGRAM: u32 = 2;
 
 // How much a message matters.

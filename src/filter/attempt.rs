@@ -3,37 +3,104 @@
 use std::rc::Rc;
 
 use tollgate_core::attempt::{Attempt, BodyStep, Follows, HeadStep, Send};
-use tollgate_core::config;
+use tollgate_core::config::{self, DeploymentId};
+use tollgate_core::cover::Waited;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::client_of;
 use tollgate_core::gateway::uncovered;
 use tollgate_core::handoff::{Exchange, Failure};
 use tollgate_core::head::{self, Edit, Head};
 use tollgate_core::money::holder::Outcome;
+use tollgate_core::money::wanted::Wanted;
 use tollgate_core::refusal::Refusal;
 use tollgate_core::sse;
 use tollgate_core::units::Timestamp;
 
-use crate::bank;
-use crate::callbacks::{self, Action};
+use crate::bank::{self, News};
+use crate::callbacks::{self, Action, Then};
+use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers};
 use crate::meeting::{self, Handle, Shared};
+use crate::room::Attempting;
 use crate::weather::{self, Running};
 
 /// One attempt.
 pub(crate) struct Stream {
     place: Rc<config::Attempt>,
+    context: Context,
     attempt: Attempt,
     shared: Option<Handle>,
+    /// It costs more than is held for the request, and waits for the rest.
+    waits: Option<Waiting>,
+}
+
+/// An attempt that waits for money.
+struct Waiting {
+    wanted: Wanted,
+    headmap: Headmap,
+    /// The size of the body, if all of it has come meanwhile.
+    whole: Option<usize>,
 }
 
 impl Stream {
-    pub(crate) fn new(place: Rc<config::Attempt>) -> Self {
+    pub(crate) fn new(place: Rc<config::Attempt>, context: Context) -> Self {
         Self {
             place,
+            context,
             attempt: Attempt::new(),
             shared: None,
+            waits: None,
         }
+    }
+
+    /// Sends it, if what it may cost is held; else it waits for that.
+    fn begin(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<Action, Refusal> {
+        let now = host::now();
+        let Some(wanted) = cover(&mut shared.exchange, self.context, now)? else {
+            return self.send(shared, headmap).map(|()| Action::Continue);
+        };
+        shared.exchange.cover.waited = Waited::Money;
+        self.waits = Some(Waiting {
+            wanted,
+            headmap,
+            whole: None,
+        });
+        Ok(Action::Pause)
+    }
+
+    /// What became of the money that it waited for.
+    fn covered(&mut self, shared: &mut Shared, outcome: Outcome) -> Result<(), Refusal> {
+        match (self.waits.take(), outcome) {
+            (Some(waiting), Outcome::Held(hold)) => {
+                shared.exchange.cover.add(hold, waiting.wanted.amount);
+                self.send(shared, waiting.headmap)?;
+                match waiting.whole {
+                    Some(size) => write_body(&shared.exchange, size),
+                    None => Ok(()),
+                }
+            }
+            (Some(waiting), Outcome::Uncovered(why)) => {
+                let cover = &shared.exchange.cover;
+                Err(uncovered(cover, &waiting.wanted, why, host::now()))
+            }
+            (None, Outcome::Held(hold)) => {
+                bank::release(hold.parts);
+                Err(Refusal::internal(
+                    "money came for an attempt that wants none",
+                ))
+            }
+            (None, Outcome::Uncovered(_)) => {
+                Err(Refusal::internal("an attempt that wants no money got none"))
+            }
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Action {
+        let action = refuse(&refusal);
+        if let Some(Ok(mut shared)) = self.shared.as_ref().map(|shared| shared.try_borrow_mut()) {
+            shared.exchange.refused = Some(refusal);
+        }
+        action
     }
 
     /// The request this attempt belongs to. The header of its name is gone after the first attempt, since
@@ -50,7 +117,6 @@ impl Stream {
 
     fn send(&mut self, shared: &mut Shared, headmap: Headmap) -> Result<(), Refusal> {
         let now = host::now();
-        cover(&mut shared.exchange, now)?;
         let send = self
             .attempt
             .request_head(&mut shared.exchange, &self.place, now)?;
@@ -59,6 +125,10 @@ impl Stream {
         let deployment = number.and_then(|number| shared.exchange.deployment(number));
         shared.running = None;
         shared.running = deployment.map(Running::at);
+        shared.attempting = None;
+        shared.attempting = number
+            .zip(deployment)
+            .and_then(|(number, id)| attempting(&shared.exchange, number, id, now));
         if headmap == Headmap::Used {
             restore(shared);
         }
@@ -74,21 +144,38 @@ impl Stream {
     }
 }
 
-/// An attempt that may cost more than is held for the request holds the rest first. It cannot wait: what an upstream
-/// filter answers is final.
-fn cover(exchange: &mut Exchange, now: Timestamp) -> Result<(), Refusal> {
+/// An attempt at a deployment with a limit of its own counts against it.
+fn attempting(
+    exchange: &Exchange,
+    number: usize,
+    id: DeploymentId,
+    now: Timestamp,
+) -> Option<Attempting> {
+    let (target, _) = exchange.target(number)?;
+    let quota = target.traits.quota;
+    let expected = exchange.expected_tokens(number);
+    (!quota.is_empty()).then(|| Attempting::begin(id, quota, expected, now))
+}
+
+/// An attempt that may cost more than is held for the request holds the rest first: what it has to wait for, if that is
+/// not here. Refused it may only be in the end, since Envoy takes no other way then.
+fn cover(
+    exchange: &mut Exchange,
+    context: Context,
+    now: Timestamp,
+) -> Result<Option<Wanted>, Refusal> {
     exchange.close_silent_attempt(now);
     let Some(wanted) = exchange.missing(exchange.next_number())? else {
-        return Ok(());
+        return Ok(None);
     };
-    match bank::raise(&wanted, now) {
-        Some(Outcome::Held(hold)) => exchange.cover.add(hold, wanted.amount),
-        Some(Outcome::Uncovered(why)) => {
-            return Err(uncovered(&exchange.cover, &wanted, why, now));
+    match bank::hold(wanted.clone(), context, now) {
+        Some(Outcome::Held(hold)) => {
+            exchange.cover.add(hold, wanted.amount);
+            Ok(None)
         }
-        None => return Err(Refusal::internal("the money of this worker is in use")),
+        Some(Outcome::Uncovered(why)) => Err(uncovered(&exchange.cover, &wanted, why, now)),
+        None => Ok(Some(wanted)),
     }
-    Ok(())
 }
 
 /// What a stream does not need any more goes back while it runs.
@@ -146,6 +233,17 @@ fn write_head(send: &Send, place: &config::Attempt) -> Result<(), host::Failed> 
     }
 }
 
+/// Writes the body for the provider of this attempt in place of the caller's.
+fn write_body(exchange: &Exchange, size: usize) -> Result<(), Refusal> {
+    let front = |bytes: usize| Bytes::Request.read(bytes.min(size));
+    let rewrite = Attempt::request_body(exchange, front);
+    rewrite
+        .map_or(Ok(()), |rewrite| {
+            Bytes::Request.write_front(rewrite.front, &rewrite.bytes)
+        })
+        .map_err(|host::Failed| Refusal::internal("Envoy did not take the body of an attempt"))
+}
+
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, _follows: Follows) -> Action {
         let (shared, headmap) = Self::meet();
@@ -154,27 +252,43 @@ impl callbacks::Stream for Stream {
             let refusal = Refusal::internal("this attempt belongs to no request");
             return refuse(&refusal);
         };
-        let sent = match shared.try_borrow_mut() {
-            Ok(mut shared) => self.send(&mut shared, headmap),
+        let begun = match shared.try_borrow_mut() {
+            Ok(mut shared) => self.begin(&mut shared, headmap),
             Err(_) => Err(Refusal::internal("the request is in use")),
         };
         self.shared = Some(shared);
-        match sent {
-            Ok(()) => Action::Continue,
-            Err(refusal) => {
-                let action = refuse(&refusal);
-                if let Some(Ok(mut shared)) =
-                    self.shared.as_ref().map(|shared| shared.try_borrow_mut())
-                {
-                    shared.exchange.refused = Some(refusal);
+        begun.unwrap_or_else(|refusal| self.refused(refusal))
+    }
+
+    fn told(&mut self, news: News) -> Then {
+        let (News::Money(outcome), Some(handle)) = (news, self.shared.clone()) else {
+            return Then::Waits;
+        };
+        let sent = match handle.try_borrow_mut() {
+            Ok(mut shared) => self.covered(&mut shared, outcome),
+            Err(_) => {
+                if let Outcome::Held(hold) = outcome {
+                    bank::release(hold.parts);
                 }
-                action
+                Err(Refusal::internal("the request is in use"))
+            }
+        };
+        match sent {
+            Ok(()) => Then::GoesOn,
+            Err(refusal) => {
+                self.refused(refusal);
+                Then::Waits
             }
         }
     }
 
     fn request_body(&mut self, size: usize, follows: Follows) -> Action {
         if follows == Follows::More {
+            return Action::Pause;
+        }
+        if let Some(waiting) = &mut self.waits {
+            // To let the body go would let the head go.
+            waiting.whole = Some(size);
             return Action::Pause;
         }
         let Some(shared) = self
@@ -184,17 +298,10 @@ impl callbacks::Stream for Stream {
         else {
             return Action::Continue;
         };
-        let front = |bytes: usize| Bytes::Request.read(bytes.min(size));
-        if let Some(rewrite) = Attempt::request_body(&shared.exchange, front)
-            && Bytes::Request
-                .write_front(rewrite.front, &rewrite.bytes)
-                .is_err()
-        {
-            return refuse(&Refusal::internal(
-                "Envoy did not take the body of an attempt",
-            ));
+        match write_body(&shared.exchange, size) {
+            Ok(()) => Action::Continue,
+            Err(refusal) => refuse(&refusal),
         }
-        Action::Continue
     }
 
     fn reply_head(&mut self, follows: Follows) -> Action {
@@ -259,6 +366,15 @@ impl callbacks::Stream for Stream {
                 let _ = Bytes::Reply.write(&bytes);
                 Action::Continue
             }
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// Who waits for money and is gone gets none.
+    fn drop(&mut self) {
+        if self.waits.is_some() {
+            bank::leave(self.context);
         }
     }
 }

@@ -9,17 +9,22 @@ use std::collections::{BTreeMap, VecDeque};
 use tollgate_core::auth::KeyHash;
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{BudgetService, Commons, Key};
+use tollgate_core::limits;
 use tollgate_core::money::holder::{Ending, Hold, Keeper, Outbox, Outcome, Part, Standing};
 use tollgate_core::money::ids::{Millis, OpenId, ScopeId, StreamId};
 use tollgate_core::money::message::Open;
+use tollgate_core::money::rates::{RateGrant, RateId, RateWant};
 use tollgate_core::money::wanted::{Standings, Wanted};
 use tollgate_core::units::Timestamp;
 use tollgate_wire::proto;
 use tollgate_wire::{Answer, SERVICE, decode, encode_batch};
 
+use crate::counters::Shift;
+use crate::figures::{Figures, Now};
 use crate::host;
 use crate::host::call::{self, Context};
-use crate::line::{self, Begun, Line};
+use crate::line::{self, Begun, Line, Orphan};
+use crate::room;
 use crate::rows::Slots;
 
 /// Deciding calls are given up after this; the outbox sends again.
@@ -40,6 +45,8 @@ pub(crate) enum News {
     Identity,
     /// What became of its wish for money.
     Money(Outcome),
+    /// What became of its limits.
+    Room(limits::Outcome),
     /// Its opening is durable; or it could not be made so.
     Opened(Durable),
 }
@@ -57,6 +64,7 @@ enum Call {
     Sync(StreamId),
     Lookup(KeyHash),
     Watch,
+    Rates(Vec<RateWant>),
 }
 
 #[derive(Debug, Default)]
@@ -76,9 +84,12 @@ struct Bank {
     /// Who is to be told what.
     news: VecDeque<(u32, News)>,
     revision: u64,
+    /// The oldest state of which a key is known.
+    looked_up_at: Option<u64>,
     watched_at: Millis,
     reported_at: Millis,
-    sync_failures: u64,
+    calls_failed: u64,
+    figures: Figures,
 }
 
 thread_local! {
@@ -96,10 +107,16 @@ pub(crate) fn millis(now: Timestamp) -> Millis {
 
 /// The plugin was configured: from now on its calls are made for it.
 pub(crate) fn configure(plugin: Context, service: Option<BudgetService>) {
+    room::configure(service.is_some());
     with(|bank| {
         bank.plugin = Some(plugin);
         bank.service = service;
     });
+}
+
+/// Asks for shares of limits; the answer goes to [`room`].
+pub(crate) fn ask_rates(wants: Vec<RateWant>, caller: Context, now: Timestamp) {
+    with(|bank| bank.ask_rates(wants, caller, now));
 }
 
 /// How budgets stood when this worker last heard.
@@ -138,11 +155,6 @@ pub(crate) fn hold(wanted: Wanted, request: Context, now: Timestamp) -> Option<O
     .flatten()
 }
 
-/// Holds money for an attempt, now or not at all.
-pub(crate) fn raise(wanted: &Wanted, now: Timestamp) -> Option<Outcome> {
-    with(|bank| bank.keeper.raise(&mut bank.rows, wanted, millis(now)))
-}
-
 /// Puts back what a request does not need any more.
 pub(crate) fn release(parts: Vec<Part>) {
     with(|bank| bank.keeper.release(&mut bank.rows, parts));
@@ -150,6 +162,7 @@ pub(crate) fn release(parts: Vec<Part>) {
 
 /// A request that waited for something is gone.
 pub(crate) fn leave(request: Context) {
+    room::leave(request);
     with(|bank| {
         bank.keeper.leave(request.0);
         bank.opening.retain(|(waiting, ..)| *waiting != request.0);
@@ -163,8 +176,12 @@ pub(crate) fn leave(request: Context) {
                 News::Money(Outcome::Held(hold)) if waiting == request.0 => {
                     bank.keeper.release(&mut bank.rows, hold.parts);
                 }
+                News::Room(limits::Outcome::Taken(taken)) if waiting == request.0 => {
+                    room::settle(taken, limits::Used::Nothing, host::now());
+                }
                 _ if waiting == request.0 => {}
-                news @ (News::Identity | News::Money(_) | News::Opened(_)) => {
+                // Limits go back when the request does.
+                news @ (News::Identity | News::Money(_) | News::Room(_) | News::Opened(_)) => {
                     bank.news.push_back((waiting, news));
                 }
             }
@@ -196,15 +213,19 @@ pub(crate) fn settle(hold: Hold, ending: Ending) {
             return;
         }
         bank.keeper.settle(&mut bank.rows, hold, ending);
-        if let (Some(line), Some(outbox)) = (&mut bank.line, bank.keeper.outbox()) {
+        if let (Some(line), Some(outbox)) = (&bank.line, bank.keeper.outbox()) {
             line.keep_newest(outbox);
         }
     });
 }
 
-/// Time passes.
-pub(crate) fn tick(now: Timestamp) {
-    with(|bank| bank.tick(now));
+/// Time passes. What moved among the figures.
+pub(crate) fn tick(now: Timestamp) -> Vec<Shift> {
+    let shifts = with(|bank| {
+        bank.tick(now);
+        bank.shifts(millis(now))
+    });
+    shifts.unwrap_or_default()
 }
 
 /// Tells those who wait, some at a time.
@@ -233,6 +254,18 @@ pub(crate) fn failed(token: u32, callers: &mut Callers, now: Timestamp) {
 }
 
 impl Bank {
+    fn shifts(&mut self, now: Millis) -> Vec<Shift> {
+        if self.service.is_none() {
+            return Vec::new();
+        }
+        self.figures.shifts(Now {
+            moved: self.rows.moved.take(),
+            waiting: self.keeper.waiting(),
+            away: u64::from(self.keeper.is_away(now)),
+            failures: self.calls_failed,
+        })
+    }
+
     /// Whether the call is on its way. `caller` is who the running callback acts for.
     fn call(&mut self, method: &str, message: &[u8], what: Call, caller: Context) -> bool {
         let (Some(plugin), Some(service)) = (self.plugin, &self.service) else {
@@ -267,10 +300,33 @@ impl Bank {
         }
     }
 
+    fn ask_rates(&mut self, wants: Vec<RateWant>, caller: Context, now: Timestamp) {
+        let incarnation = self.line.as_ref().map_or(0, |line| line.incarnation().0);
+        let message = prost::Message::encode_to_vec(&proto::RatesRequest {
+            incarnation,
+            wants: wants.iter().map(proto_want).collect(),
+        });
+        if !self.call("Rates", &message, Call::Rates(wants), caller) {
+            let told = room::lost(now);
+            self.tell_room(told);
+        }
+    }
+
+    fn tell_room(&mut self, told: Vec<(u32, limits::Outcome)>) {
+        let told = told.into_iter();
+        self.news
+            .extend(told.map(|(ticket, outcome)| (ticket, News::Room(outcome))));
+    }
+
     fn tick(&mut self, now: Timestamp) {
+        let told = room::tick(now);
+        self.tell_room(told);
         let (Some(plugin), true) = (self.plugin, self.service.is_some()) else {
             return;
         };
+        if let Some(wants) = room::asks(now) {
+            self.ask_rates(wants, plugin, now);
+        }
         let at = millis(now);
         self.begin(plugin, at);
         let told = self.keeper.tick(&mut self.rows, at);
@@ -299,7 +355,14 @@ impl Bank {
             self.call("Watch", &message, Call::Watch, plugin);
             if let Some(line) = &self.line {
                 line.live(at);
-                self.adopted.extend(line.adopt_orphans(at));
+                for orphan in line.adopt_orphans(at) {
+                    match orphan {
+                        Orphan::Speaks(outbox) => self.adopted.push(outbox),
+                        Orphan::OfAForgottenLife(outbox) => {
+                            self.keeper.inherit(&mut self.rows, outbox)
+                        }
+                    }
+                }
             }
         }
         self.send_adopted(plugin, at);
@@ -331,9 +394,10 @@ impl Bank {
         }
         match Line::begin(now) {
             Begun::Line(begun) => {
-                let (line, outbox) = *begun;
+                let (line, outbox, leases_from) = *begun;
                 self.line = Some(line);
-                self.keeper.begin(outbox);
+                self.rows.leases_from = leases_from;
+                self.keeper.begin(&mut self.rows, outbox, leases_from);
             }
             Begun::SayHello => {
                 let request = proto::HelloRequest {
@@ -365,12 +429,12 @@ impl Bank {
         };
         let bookmark = outbox.bookmark();
         let message = encode_batch(batch.clone());
-        if let Some(line) = &mut self.line {
-            line.keep_batch(&batch, bookmark, &message);
+        if let Some(line) = &self.line {
+            line.keep_batch(bookmark, &message);
         }
         self.keeper.sent(now);
         if !self.call("Sync", &message, Call::Sync(batch.stream), caller) {
-            self.sync_failures = self.sync_failures.saturating_add(1);
+            self.calls_failed = self.calls_failed.saturating_add(1);
         }
     }
 
@@ -386,7 +450,7 @@ impl Bank {
         match call {
             Call::Hello => {
                 let reply: proto::HelloReply = decode("HelloReply", message).ok()?;
-                Line::introduce(reply.incarnation);
+                Line::introduce(reply.incarnation, reply.leases_from);
                 self.keeper.heard(at);
                 let plugin = self.plugin?;
                 self.begin(plugin, at);
@@ -399,6 +463,8 @@ impl Bank {
             Call::Lookup(hash) => {
                 match decode::<proto::LookupReply>("LookupReply", message) {
                     Ok(reply) => {
+                        let at = self.looked_up_at.unwrap_or(reply.revision);
+                        self.looked_up_at = Some(at.min(reply.revision));
                         let state = reply.keys.into_iter().next();
                         let key = state.and_then(|state| read_key(&state.key_json));
                         callers.learn(hash, key, now);
@@ -409,6 +475,20 @@ impl Bank {
                 None
             }
             Call::Watch => self.watched(message, callers, now),
+            Call::Rates(wants) => {
+                let told = match decode::<proto::RatesReply>("RatesReply", message) {
+                    Ok(reply) => {
+                        let grants: Vec<RateGrant> = reply.grants.iter().map(grant).collect();
+                        room::arrived(&wants, &grants, now)
+                    }
+                    Err(_) => room::lost(now),
+                };
+                self.tell_room(told);
+                if let (Some(plugin), Some(wants)) = (self.plugin, room::asks(now)) {
+                    self.ask_rates(wants, plugin, now);
+                }
+                None
+            }
         }
     }
 
@@ -439,7 +519,7 @@ impl Bank {
                     return;
                 };
                 let bookmark = outbox.bookmark();
-                if let Some(line) = self.line.as_mut().filter(|_| is_own) {
+                if let Some(line) = self.line.as_ref().filter(|_| is_own) {
                     line.answered(bookmark);
                 }
                 let opened: Vec<u64> = arrival
@@ -463,12 +543,34 @@ impl Bank {
                     self.send_if_urgent(plugin, now);
                 }
             }
+            Err(refusal) if refusal.is_of_one_who_forgot() => self.start_over(now),
             Err(refusal) => {
                 log::error!(
                     "the budget service refuses a batch: its log says why; the batch is kept and sent again"
                 );
                 outbox.on_refusal(answer.seq, refusal);
             }
+        }
+    }
+
+    /// The budget service has forgotten who this process is: it asks again, and goes on under another name.
+    fn start_over(&mut self, now: Millis) {
+        log::error!(
+            "the budget service has forgotten this process: its store was lost or replaced; what was spent and not answered is reported anew",
+        );
+        if let Some(line) = self.line.take() {
+            line.forget_process();
+        }
+        self.keeper.start_over();
+        for outbox in std::mem::take(&mut self.adopted) {
+            line::finish(outbox.stream());
+            self.keeper.inherit(&mut self.rows, outbox);
+        }
+        for (request, ..) in std::mem::take(&mut self.opening) {
+            self.news.push_back((request, News::Opened(Durable::No)));
+        }
+        if let Some(plugin) = self.plugin {
+            self.begin(plugin, now);
         }
     }
 
@@ -479,8 +581,11 @@ impl Bank {
         now: Timestamp,
     ) -> Option<Commons> {
         let reply: proto::WatchReply = decode("WatchReply", message).ok()?;
+        // To the first question the answer is always that all may be new; what was looked up since then is not.
+        let is_first = self.revision == 0;
+        let is_new = self.looked_up_at.is_none_or(|at| at >= reply.revision);
         self.revision = reply.revision;
-        if reply.reset {
+        if reply.reset && !(is_first && is_new) {
             callers.forget();
         }
         for state in reply.keys {
@@ -496,17 +601,43 @@ impl Bank {
     }
 
     fn failed(&mut self, token: u32, callers: &mut Callers, now: Timestamp) {
-        match self.calls.remove(&token) {
-            Some(Call::Lookup(hash)) => {
+        let Some(call) = self.calls.remove(&token) else {
+            return;
+        };
+        self.calls_failed = self.calls_failed.saturating_add(1);
+        match call {
+            Call::Lookup(hash) => {
                 callers.away(hash, now);
                 self.identified(hash);
             }
-            Some(Call::Sync(_) | Call::Hello) => {
-                self.keeper.cut_off();
-                self.sync_failures = self.sync_failures.saturating_add(1);
+            Call::Sync(_) | Call::Hello => self.keeper.cut_off(),
+            Call::Rates(_) => {
+                let told = room::lost(now);
+                self.tell_room(told);
             }
-            Some(Call::Watch) | None => {}
+            Call::Watch => {}
         }
+    }
+}
+
+fn proto_want(want: &RateWant) -> proto::RateWant {
+    proto::RateWant {
+        limit: want.limit.0,
+        amount: want.amount,
+        per_minute: want.per_minute,
+        burst: want.burst,
+        unused: want.unused,
+        in_use: want.in_use,
+    }
+}
+
+fn grant(grant: &proto::RateGrant) -> RateGrant {
+    RateGrant {
+        limit: RateId(grant.limit),
+        amount: grant.amount,
+        valid_ms: grant.valid_ms,
+        retry_ms: grant.retry_ms,
+        left: grant.left,
     }
 }
 

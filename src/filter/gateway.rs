@@ -4,14 +4,17 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::attempt::Follows;
-use tollgate_core::auth::KeyHash;
+use tollgate_core::auth::{self, KeyHash};
+use tollgate_core::bill;
 use tollgate_core::callers::Callers;
 use tollgate_core::config::{Commons, Explains, Gateway};
+use tollgate_core::cover::Waited;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::{Form, client_of};
 use tollgate_core::gateway::{Admission, Input, Step, reply_head};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head;
+use tollgate_core::limits::{self, Draw, Status, Taken, Used, tell};
 use tollgate_core::metrics::{Metric, Sample, Series};
 use tollgate_core::money::holder::Outcome;
 use tollgate_core::money::ids::OpenId;
@@ -21,13 +24,15 @@ use tollgate_core::refusal::{Answer, Refusal};
 use tollgate_core::request::Reply;
 use tollgate_core::tokens::Counter;
 use tollgate_core::units::Timestamp;
+use tollgate_core::vouched::Vouched;
 
 use crate::bank::{self, News};
 use crate::callbacks::{self, Action, Then};
-use crate::counters::Counters;
+use crate::counters::{Counters, Shift};
 use crate::host::call::Context;
 use crate::host::{self, Bytes, Headers, RawHead};
 use crate::meeting::{self, Handle, Shared};
+use crate::room;
 use crate::weather::{self, Turn};
 
 mod ending;
@@ -41,6 +46,8 @@ pub(crate) struct Settings {
     callers: RefCell<Callers>,
     counters: Counters,
     tokens: RefCell<Counter>,
+    /// Deployments with limits of their own.
+    quotas: room::Quotas,
 }
 
 impl Settings {
@@ -50,6 +57,7 @@ impl Settings {
             commons: RefCell::new(Rc::new(config.commons.clone())),
             callers: RefCell::new(Callers::new(Rc::clone(&config))),
             counters: Counters::new(),
+            quotas: room::quotas(&config),
             config,
             tokens: RefCell::new(Counter::new()),
         }
@@ -95,6 +103,13 @@ impl Settings {
         }
     }
 
+    /// Tells how the figures of this process moved.
+    pub(crate) fn shifted(&self, shifts: &[Shift]) {
+        if let (false, Ok(callers)) = (shifts.is_empty(), self.callers.try_borrow()) {
+            self.counters.shift(&self.config, callers.labels(), shifts);
+        }
+    }
+
     fn commons(&self) -> Rc<Commons> {
         let known = self.commons.try_borrow();
         known.map_or_else(|_| Rc::default(), |commons| Rc::clone(&commons))
@@ -109,6 +124,8 @@ enum Waits {
     Outside,
     /// To know whose key it is; the body may be whole already, of this size.
     Identity { whole: Option<usize> },
+    /// For room among its limits.
+    Room,
     /// For money.
     Money,
 }
@@ -158,7 +175,13 @@ pub(crate) struct Stream {
     context: u32,
     admission: Admission,
     waits: Waits,
+    /// What it had to wait for.
+    waited: Waited,
     opening: Opening,
+    /// What it has of its limits.
+    taken: Taken,
+    /// How these stand.
+    standing: Vec<Status>,
     head: RawHead,
     meeting: Option<(String, Handle)>,
     /// What the caller gets; 0 until then.
@@ -177,7 +200,10 @@ impl Stream {
             context,
             admission,
             waits: Waits::default(),
+            waited: Waited::default(),
             opening: Opening::default(),
+            taken: Taken::default(),
+            standing: Vec::new(),
             head: RawHead::default(),
             meeting: None,
             status: 0,
@@ -192,7 +218,10 @@ impl Stream {
                 let counter = &mut *tokens;
                 let standings = &bank::Heard;
                 let admission = &mut self.admission;
-                let step = weather::with(host::now(), |weather| {
+                let now = host::now();
+                let full = room::full(&self.settings.quotas, now);
+                let step = weather::with(now, |weather| {
+                    weather.full = full;
                     admission.on(Input::Body {
                         body,
                         counter,
@@ -238,6 +267,7 @@ impl Stream {
             None => Action::Continue,
             Some(Step::AwaitBody) => Action::Pause,
             Some(Step::Identify(hash)) => self.identify(hash),
+            Some(Step::Limit(draws)) => self.limit(draws),
             Some(Step::Hold(wanted)) => self.hold(wanted),
             Some(Step::Answer(answer)) => self.answer(&answer),
             Some(Step::Forward(exchange)) => self.forward(*exchange),
@@ -261,6 +291,8 @@ impl Stream {
                 .iter()
                 .map(|(name, value)| (*name, value.as_str())),
         );
+        let limits = self.limit_headers();
+        headers.extend(limits.iter().map(|(name, value)| (*name, value.as_str())));
         let trace = self.trace();
         if self.settings.config.telemetry.response_headers && !trace.is_empty() {
             headers.push(("x-tollgate-trace-id", &trace));
@@ -281,10 +313,62 @@ impl Stream {
 
     fn identify(&mut self, hash: KeyHash) -> Action {
         self.waits = Waits::Identity { whole: None };
+        self.waited = self.waited.max(Waited::Identity);
         if let Ok(mut callers) = self.settings.callers.try_borrow_mut() {
             bank::identify(hash, Context(self.context), &mut callers, host::now());
         }
         Action::Pause
+    }
+
+    fn limit(&mut self, draws: Vec<Draw>) -> Action {
+        let caller = self.admission.known.caller.as_ref();
+        let key = caller.map_or("", |caller| caller.key.name.as_str());
+        match room::take(draws, key, Context(self.context), host::now()) {
+            Some(outcome) => self.roomed(outcome),
+            None => {
+                self.waits = Waits::Room;
+                Action::Pause
+            }
+        }
+    }
+
+    fn roomed(&mut self, outcome: limits::Outcome) -> Action {
+        let short = match outcome {
+            limits::Outcome::Taken(mut taken) => {
+                self.standing = std::mem::take(&mut taken.standing);
+                self.taken = taken;
+                None
+            }
+            limits::Outcome::Short(mut short) => {
+                self.standing = std::mem::take(&mut short.standing);
+                Some(short)
+            }
+        };
+        let admission = &mut self.admission;
+        let now = host::now();
+        let full = room::full(&self.settings.quotas, now);
+        let step = weather::with(now, |weather| {
+            weather.full = full;
+            let standings = &bank::Heard;
+            admission.on(Input::Room {
+                short,
+                standings,
+                weather,
+            })
+        });
+        let in_use = || {
+            let refusal = Refusal::internal("the table of health is in use");
+            Some(Step::Answer(dialect::answer(client_of(""), &refusal)))
+        };
+        self.perform(step.unwrap_or_else(in_use))
+    }
+
+    /// What the caller is to hear of its limits.
+    fn limit_headers(&self) -> Vec<(&'static str, String)> {
+        if self.standing.is_empty() || !self.settings.config.telemetry.response_headers {
+            return Vec::new();
+        }
+        tell::headers(self.admission.client().name(), &self.standing, host::now())
     }
 
     fn hold(&mut self, wanted: Wanted) -> Action {
@@ -292,6 +376,7 @@ impl Stream {
             Some(outcome) => self.covered(outcome),
             None => {
                 self.waits = Waits::Money;
+                self.waited = Waited::Money;
                 Action::Pause
             }
         }
@@ -306,6 +391,28 @@ impl Stream {
             },
         });
         self.perform(step)
+    }
+
+    /// What Envoy says of a caller who carries no key. It costs a call for each claim, so only where somebody wants to know.
+    fn vouch(&mut self) {
+        let rules = &self.settings.config.vouched;
+        if rules.is_empty() || self.head.with(auth::carries_key) {
+            return;
+        }
+        let text =
+            |path: &str| host::property(path).and_then(|bytes| String::from_utf8(bytes).ok());
+        let claim = |name: &str| {
+            let place = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn";
+            let text = text(&format!("{place}\0{}\0{name}", rules.payload))?;
+            Some((name.to_owned(), text))
+        };
+        let peer = rules.looks_at_peers();
+        self.admission.vouch(Vouched {
+            spiffe: peer
+                .then(|| text("connection\0uri_san_peer_certificate"))
+                .flatten(),
+            claims: rules.claims().into_iter().filter_map(claim).collect(),
+        });
     }
 
     /// The head is said to the admission, again if it was not known who is calling.
@@ -351,6 +458,7 @@ impl Stream {
             head: std::mem::take(&mut self.head),
             context: self.context,
             running: None,
+            attempting: None,
         };
         let sent = first
             .zip(meeting::open(kind, shared))
@@ -412,6 +520,9 @@ impl Stream {
             set("x-tollgate-provider", &provider.name);
             set("x-tollgate-model", &target.model);
         }
+        for (name, value) in self.limit_headers() {
+            set(name, &value);
+        }
         set("x-tollgate-attempts", &exchange.attempts.len().to_string());
         if !exchange.trace.is_empty() {
             set("x-tollgate-trace-id", &exchange.trace);
@@ -419,6 +530,9 @@ impl Stream {
         if self.settings.config.telemetry.explain == Explains::ToCaller {
             let route = exchange.explanation.json(&exchange.config);
             set("x-tollgate-route", &route.to_string());
+        }
+        if let Some(cost) = bill::told(exchange) {
+            set("x-tollgate-cost", cost.to_string().trim_start_matches('$'));
         }
         if let Some(warning) = &exchange.warning {
             set("x-tollgate-budget-warning", warning);
@@ -459,6 +573,7 @@ impl Stream {
 impl callbacks::Stream for Stream {
     fn request_head(&mut self, follows: Follows) -> Action {
         self.head = Headers::Request.read().unwrap_or_default();
+        self.vouch();
         let step = match self.say_head() {
             Some(Step::AwaitBody) if follows == Follows::Nothing => self.whole_body(Vec::new()),
             step => step,
@@ -479,7 +594,7 @@ impl callbacks::Stream for Stream {
                 }
                 return Action::Pause;
             }
-            Waits::Money => return Action::Pause,
+            Waits::Room | Waits::Money => return Action::Pause,
         }
         let step = match follows {
             Follows::Nothing => self.body_in_envoy(size),
@@ -516,6 +631,10 @@ impl callbacks::Stream for Stream {
             News::Money(outcome) => {
                 self.waits = Waits::Outside;
                 self.covered(outcome)
+            }
+            News::Room(outcome) => {
+                self.waits = Waits::Outside;
+                self.roomed(outcome)
             }
             News::Opened(durable) => return self.opened(durable),
         };
@@ -578,10 +697,14 @@ impl callbacks::Stream for Stream {
 }
 
 impl Drop for Stream {
-    /// The end of a request closes the meeting; a request that never got so far closes it here.
+    /// The end of a request closes the meeting and its limits; a request that never got so far closes them here.
     fn drop(&mut self) {
         if let Some((name, _)) = &self.meeting {
             meeting::close(name);
+        }
+        if self.taken != Taken::default() {
+            let taken = std::mem::take(&mut self.taken);
+            room::settle(taken, Used::Nothing, host::now());
         }
     }
 }

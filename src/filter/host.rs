@@ -396,6 +396,7 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn define(kind: Kind, name: &str) -> Result<u32> {
     let kind = match kind {
         Kind::Counter => abi::COUNTER,
+        Kind::Gauge => abi::GAUGE,
         Kind::Histogram => abi::HISTOGRAM,
     };
     let mut id = 0;
@@ -408,6 +409,12 @@ pub(crate) fn define(kind: Kind, name: &str) -> Result<u32> {
 pub(crate) fn increment(id: u32, by: u64) {
     // SAFETY: there are no pointers.
     let _ = unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
+}
+
+/// Moves a gauge up or down. Envoy keeps one for all workers.
+pub(crate) fn shift(id: u32, by: i64) {
+    // SAFETY: there are no pointers.
+    let _ = unsafe { proxy_increment_metric(id, by) };
 }
 
 /// Adds a value to a distribution.

@@ -14,10 +14,12 @@ mod attempt;
 mod bank;
 mod callbacks;
 mod counters;
+mod figures;
 mod gateway;
 mod host;
 mod line;
 mod meeting;
+mod room;
 mod rows;
 mod weather;
 
@@ -61,10 +63,11 @@ impl Plugin {
         for context in meeting::fallen_silent(now) {
             host::break_off(context);
         }
-        bank::tick(now);
+        let shifts = bank::tick(now);
         let turns = weather::tick(now);
         if let Self::Gateway(settings) = self {
             settings.turned(&turns);
+            settings.shifted(&shifts);
         }
     }
 
@@ -90,7 +93,7 @@ impl Plugin {
                 Some(Rc::new(RefCell::new(stream)))
             }
             Self::Attempt(place) => {
-                let stream = attempt::Stream::new(Rc::clone(place));
+                let stream = attempt::Stream::new(Rc::clone(place), Context(context));
                 Some(Rc::new(RefCell::new(stream)))
             }
         }

@@ -5,7 +5,7 @@
 //! was last alive (`tollgate.T.N`). A line whose VM was lost is silent, and another worker adopts what it left.
 
 use tollgate_core::money::holder::{Bookmark, Outbox};
-use tollgate_core::money::ids::{Incarnation, Millis, RecordNumber, Seq, StreamId};
+use tollgate_core::money::ids::{Incarnation, LeaseId, Millis, RecordNumber, Seq, StreamId};
 use tollgate_core::money::message::{SyncRequest, Usage};
 use tollgate_wire::{decode_batch, encode_batch};
 
@@ -28,21 +28,26 @@ const FINISHED: u64 = u64::MAX;
 pub(crate) struct Line {
     incarnation: Incarnation,
     stream: StreamId,
-    /// Reports so far.
-    reported: u64,
-    /// Reports that went into batches.
-    batched: u64,
 }
 
 /// What came of the wish for a line.
 #[derive(Debug)]
 pub(crate) enum Begun {
     /// Here it is.
-    Line(Box<(Line, Outbox)>),
+    Line(Box<(Line, Outbox, LeaseId)>),
     /// Nobody knows who this process is: the service must be asked, by this worker.
     SayHello,
     /// Another worker asks.
     Wait,
+}
+
+/// What a lost VM left.
+#[derive(Debug)]
+pub(crate) enum Orphan {
+    /// A line that goes on.
+    Speaks(Outbox),
+    /// Reports of a line that the budget service does not know any more.
+    OfAForgottenLife(Outbox),
 }
 
 /// Who this process is.
@@ -51,20 +56,32 @@ struct Process {
     incarnation: u64,
     lines: u64,
     asked_at: u64,
+    /// The first lease it was given under this name.
+    leases_from: u64,
+    /// The first line that speaks under this name.
+    lines_from: u64,
 }
 
 impl Process {
     fn read(bytes: &[u8]) -> Self {
-        let [incarnation, lines, asked_at] = words(bytes);
+        let [incarnation, lines, asked_at, leases_from, lines_from] = words(bytes);
         Self {
             incarnation,
             lines,
             asked_at,
+            leases_from,
+            lines_from,
         }
     }
 
     fn bytes(self) -> Vec<u8> {
-        bytes([self.incarnation, self.lines, self.asked_at])
+        bytes([
+            self.incarnation,
+            self.lines,
+            self.asked_at,
+            self.leases_from,
+            self.lines_from,
+        ])
     }
 }
 
@@ -111,18 +128,17 @@ impl Line {
                 let line = Self {
                     incarnation,
                     stream,
-                    reported: 0,
-                    batched: 0,
                 };
                 line.live(now);
-                Begun::Line(Box::new((line, Outbox::new(incarnation, stream))))
+                let outbox = Outbox::new(incarnation, stream);
+                Begun::Line(Box::new((line, outbox, LeaseId(process.leases_from))))
             }
             Ok(None) | Err(_) => Begun::Wait,
         }
     }
 
     /// The service said who this process is. The first answer counts.
-    pub(crate) fn introduce(incarnation: u64) {
+    pub(crate) fn introduce(incarnation: u64, leases_from: u64) {
         let _ = shared::change(PROCESS, |value| {
             let process = Process::read(value);
             if process.incarnation > 0 {
@@ -130,35 +146,50 @@ impl Line {
             }
             let named = Process {
                 incarnation,
+                leases_from,
+                lines_from: process.lines,
                 ..process
             };
             (Some(named.bytes()), ())
         });
     }
 
-    /// Keeps the report that came last, until it is in a batch.
-    pub(crate) fn keep_newest(&mut self, outbox: &Outbox) {
-        let Some(newest) = outbox.newest() else {
+    /// The service has forgotten who this process is: it needs another name. Only whoever finds out first takes it away.
+    pub(crate) fn forget_process(self) {
+        finish(self.stream);
+        let _ = shared::change(PROCESS, |value| {
+            let process = Process::read(value);
+            if process.incarnation != self.incarnation.0 {
+                return (None, ());
+            }
+            let nameless = Process {
+                incarnation: 0,
+                asked_at: 0,
+                ..process
+            };
+            (Some(nameless.bytes()), ())
+        });
+    }
+
+    /// Keeps the report that came last, until it is in a batch. Its place is the one that its number will have there.
+    pub(crate) fn keep_newest(&self, outbox: &Outbox) {
+        let waiting = u64::try_from(outbox.backlog()).unwrap_or(u64::MAX);
+        let (Some(newest), Some(before)) = (outbox.newest(), waiting.checked_sub(1)) else {
             return;
         };
-        let waiting = self.reported.saturating_sub(self.batched);
-        if waiting < KEPT {
-            let mut value = bytes([self.reported]);
+        if before < KEPT {
+            let place = outbox.bookmark().last_record.0.saturating_add(before);
+            let mut value = bytes([place]);
             value.extend(encode_batch(SyncRequest {
                 usage: vec![newest.clone()],
                 ..SyncRequest::default()
             }));
-            let _ = shared::write(&report_key(self.stream, self.reported), &value);
+            let _ = shared::write(&report_key(self.stream, place), &value);
         }
-        self.reported = self.reported.saturating_add(1);
     }
 
     /// Keeps a batch until it is answered.
-    pub(crate) fn keep_batch(&mut self, batch: &SyncRequest, bookmark: Bookmark, message: &[u8]) {
-        // Numbers of records count what went into batches.
-        if let Some(last) = batch.usage.last() {
-            self.batched = last.number.0;
-        }
+    pub(crate) fn keep_batch(&self, bookmark: Bookmark, message: &[u8]) {
         let mut value = bytes([
             bookmark.answered.0,
             bookmark.last_record.0,
@@ -170,7 +201,7 @@ impl Line {
 
     /// The batch was answered. This is written before what the answer brought is used: a batch that is sent again gets
     /// the same answer again, and money must not land twice.
-    pub(crate) fn answered(&mut self, bookmark: Bookmark) {
+    pub(crate) fn answered(&self, bookmark: Bookmark) {
         let value = bytes([
             bookmark.answered.0,
             bookmark.last_record.0,
@@ -179,20 +210,38 @@ impl Line {
         let _ = shared::write(&batch_key(self.stream), &value);
     }
 
+    /// Whose line it is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// It is alive.
     pub(crate) fn live(&self, now: Millis) {
         let _ = shared::write(&life_key(self.stream), &bytes([now.0]));
     }
 
     /// Lines whose VM was lost: what they left goes on from here.
-    pub(crate) fn adopt_orphans(&self, now: Millis) -> Vec<Outbox> {
-        let process = shared::read(PROCESS).ok().flatten();
-        let lines = process.map_or(0, |read| Process::read(&read.value).lines);
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX).min(LINES_MAX);
-        (0..lines)
+    pub(crate) fn adopt_orphans(&self, now: Millis) -> Vec<Orphan> {
+        let read = shared::read(PROCESS).ok().flatten();
+        let process = read.map_or_else(Process::default, |read| Process::read(&read.value));
+        if process.incarnation != self.incarnation.0 {
+            return Vec::new();
+        }
+        let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let first = StreamId(number(process.lines_from));
+        let last = number(process.lines);
+        (last.saturating_sub(LINES_MAX)..last)
             .map(StreamId)
             .filter(|stream| *stream != self.stream && claim(*stream, now))
-            .map(|stream| adopt(self.incarnation, stream))
+            .map(|stream| {
+                let left = adopt(self.incarnation, stream);
+                if stream < first {
+                    finish(stream);
+                    Orphan::OfAForgottenLife(left)
+                } else {
+                    Orphan::Speaks(left)
+                }
+            })
             .collect()
     }
 }

@@ -8,6 +8,7 @@ use tollgate_core::handoff::Exchange;
 use tollgate_core::units::Timestamp;
 
 use crate::host::{self, RawHead};
+use crate::room::Attempting;
 use crate::weather::Running;
 
 /// What the gateway role leaves for the attempts.
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) context: u32,
     /// The attempt that runs counts at its deployment.
     pub(crate) running: Option<Running>,
+    /// And against the limits of that.
+    pub(crate) attempting: Option<Attempting>,
 }
 
 /// Held by the gateway role for as long as its request lives, and by each attempt while it runs.

@@ -13,6 +13,9 @@ pub struct HelloReply {
     pub incarnation: u64,
     #[prost(uint64, tag = "2")]
     pub revision: u64,
+    /// Each lease of this process has this number or a higher one.
+    #[prost(uint64, tag = "3")]
+    pub leases_from: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
@@ -159,6 +162,9 @@ pub struct Status {
     /// Missing for a budget without end.
     #[prost(uint64, optional, tag = "5")]
     pub resets_in_ms: ::core::option::Option<u64>,
+    /// Not spent of the budget that has least of it, whoever holds it; missing if no budget binds.
+    #[prost(uint64, optional, tag = "6")]
+    pub left: ::core::option::Option<u64>,
 }
 /// Why nothing of a batch was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -230,6 +236,10 @@ pub struct RateWant {
     /// Granted before, and not used.
     #[prost(uint64, tag = "5")]
     pub unused: u64,
+    /// For limits on what runs at the same time: `amount` is how many places the process wants to have in all, and so many of
+    /// them are in use.
+    #[prost(uint64, optional, tag = "6")]
+    pub in_use: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RatesReply {
@@ -249,6 +259,9 @@ pub struct RateGrant {
     /// When to ask again, if there was less than wanted.
     #[prost(uint32, tag = "4")]
     pub retry_ms: u32,
+    /// What is left for others.
+    #[prost(uint64, tag = "5")]
+    pub left: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

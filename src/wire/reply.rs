@@ -106,6 +106,7 @@ impl From<Status> for proto::Status {
             spent: status.spent.0,
             limit: status.limit.0,
             resets_in_ms: status.resets_in_ms,
+            left: status.left.map(|left| left.0),
         }
     }
 }
@@ -131,6 +132,7 @@ impl TryFrom<proto::Status> for Status {
             spent: NanoUsd(status.spent),
             limit: NanoUsd(status.limit),
             resets_in_ms: status.resets_in_ms,
+            left: status.left.map(NanoUsd),
         })
     }
 }

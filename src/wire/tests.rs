@@ -108,13 +108,15 @@ fn reply() -> impl Strategy<Value = SyncReply> {
         nanos(),
         nanos(),
         option::of(any::<u64>()),
+        option::of(nanos()),
     );
-    let status = parts.prop_map(|(scope, action, spent, limit, resets_in_ms)| Status {
+    let status = parts.prop_map(|(scope, action, spent, limit, resets_in_ms, left)| Status {
         scope: ScopeId(scope),
         action,
         spent,
         limit,
         resets_in_ms,
+        left,
     });
     let scopes = || vec(any::<u64>().prop_map(ScopeId), 0..4);
     let parts = (

@@ -137,21 +137,12 @@ impl Call {
 
     /// Sends it and reads the whole reply.
     pub fn send(self) -> Reply {
-        let mut stream = self.open();
-        let mut body = Vec::new();
-        let end = loop {
-            match stream.part() {
-                Part::Bytes(bytes) => body.extend_from_slice(&bytes),
-                Part::Complete => break End::Complete,
-                Part::Broken(end) => break end,
-            }
-        };
-        Reply {
-            elapsed: stream.sent.elapsed(),
-            head: stream.head,
-            body,
-            end,
-        }
+        self.open().whole()
+    }
+
+    /// The same when there may be no reply at all.
+    pub fn try_send(self) -> Result<Reply, End> {
+        Ok(self.try_open()?.whole())
     }
 
     /// Sends it, asking for a stream where the body is JSON, and reads only the head of the reply.
@@ -174,7 +165,7 @@ impl Call {
     }
 
     fn try_open(self) -> Result<Stream, End> {
-        let mut wire = Wire::connect(self.address);
+        let mut wire = Wire::try_connect(self.address).map_err(|_| End::Refused)?;
         wire.patience(self.patience);
         let sent = Instant::now();
         wire.send(self.to_bytes());
@@ -325,6 +316,23 @@ pub struct Stream {
 }
 
 impl Stream {
+    fn whole(mut self) -> Reply {
+        let mut body = Vec::new();
+        let end = loop {
+            match self.part() {
+                Part::Bytes(bytes) => body.extend_from_slice(&bytes),
+                Part::Complete => break End::Complete,
+                Part::Broken(end) => break end,
+            }
+        };
+        Reply {
+            elapsed: self.sent.elapsed(),
+            head: self.head,
+            body,
+            end,
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.head.status

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Child;
+use std::process::Output;
+use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -11,8 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tollgate::fake::{Fake, Seen};
 
+use crate::budget;
 use crate::client::{Call, Reply};
-use crate::setup::{Reserved, Setup, access_log, ask_to_end, envoy_log, stop};
+use crate::setup::{Launch, Outcome, Reserved, Setup, access_log, ask_to_end, envoy_log, stop};
 use crate::wire::Wire;
 use crate::{wait_for, within};
 
@@ -22,7 +25,8 @@ const LOG_LINES_MAX: usize = 400;
 /// A gateway with its Envoy and its providers. Dropped, it leaves nothing behind.
 pub struct Gateway {
     fakes: BTreeMap<String, Fake>,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
+    launch: Launch,
     listen: Reserved,
     admin: Reserved,
     budget: [Reserved; 2],
@@ -32,6 +36,7 @@ pub struct Gateway {
 pub(crate) struct Parts {
     pub(crate) fakes: BTreeMap<String, Fake>,
     pub(crate) child: Child,
+    pub(crate) launch: Launch,
     pub(crate) listen: Reserved,
     pub(crate) admin: Reserved,
     pub(crate) budget: [Reserved; 2],
@@ -52,7 +57,8 @@ impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             fakes: parts.fakes,
-            child: Some(parts.child),
+            child: Mutex::new(Some(parts.child)),
+            launch: parts.launch,
             listen: parts.listen,
             admin: parts.admin,
             budget: parts.budget,
@@ -85,15 +91,26 @@ impl Gateway {
 
     /// The process id of `tollgate up`.
     pub fn process(&self) -> u32 {
-        self.child
-            .as_ref()
-            .map(Child::id)
-            .expect("it runs until it is dropped")
+        let child = self.child.lock().unwrap();
+        child.as_ref().map(Child::id).expect("it runs")
     }
 
     /// Waits until `tollgate up` ends by itself; its exit code, and what it said.
-    pub fn ended(mut self) -> (Option<i32>, String) {
-        let mut child = self.child.take().expect("it runs until it is dropped");
+    pub fn ended(self) -> (Option<i32>, String) {
+        self.await_end()
+    }
+
+    /// Waits until `tollgate up` has ended by itself, and starts it again as it was.
+    pub fn start_again(&self) {
+        let _ = self.await_end();
+        match self.launch.start(self.directory()) {
+            Outcome::Ready(child) => *self.child.lock().unwrap() = Some(child),
+            Outcome::Refused(refused) => panic!("the gateway did not start again: {refused:?}"),
+        }
+    }
+
+    fn await_end(&self) -> (Option<i32>, String) {
+        let mut child = self.child.lock().unwrap().take().expect("it runs");
         let ended = wait_for("the end of `tollgate up`", || child.try_wait().unwrap());
         let said = fs::read_to_string(self.directory().join("up.log")).unwrap();
         (ended.code(), said)
@@ -122,6 +139,20 @@ impl Gateway {
     /// Where the budget service is asked by operators, if the configuration has it at `{budget-admin}`.
     pub fn budget_admin(&self) -> SocketAddr {
         self.budget[1].address()
+    }
+
+    /// What the admin API of the budget service answers that this gateway started: one line a call, `METHOD PATH [BODY]`.
+    pub fn operator(&self, line: &str) -> Reply {
+        budget::ask(self.budget_admin(), &self.directory().join("data"), line)
+    }
+
+    /// What a command of `tollgate` says that is run against that service.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        budget::command(
+            self.budget_admin(),
+            &self.directory().join("data"),
+            arguments,
+        )
     }
 
     /// What Envoy's admin interface answers.
@@ -227,7 +258,8 @@ fn worth_reading(log: &str) -> Vec<&str> {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        let child = self.child.lock().map_or(None, |mut child| child.take());
+        if let Some(mut child) = child {
             let ended = within(Duration::ZERO, || child.try_wait().ok().flatten());
             if ended.is_none() {
                 ask_to_end(child.id());

@@ -22,6 +22,7 @@
     reason = "this is test code: it fails a test by panicking"
 )]
 
+mod budget;
 mod client;
 mod gateway;
 mod h2;
@@ -35,6 +36,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use budget::BudgetService;
 pub use client::{Call, Reply, Stream};
 pub use gateway::Gateway;
 pub use h2::{H2, H2Stream};

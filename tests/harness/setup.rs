@@ -26,12 +26,17 @@ const TRIES: usize = 5;
 /// What is started, and how.
 pub struct Setup {
     template: String,
+    launch: Launch,
+    files: Vec<(String, Vec<u8>)>,
+    directory: TempDir,
+}
+
+/// How `tollgate up` is started.
+pub(crate) struct Launch {
     envoy: Option<Envoy>,
     program: Option<PathBuf>,
     workers: u32,
     environment: Vec<(String, String)>,
-    files: Vec<(String, Vec<u8>)>,
-    directory: TempDir,
 }
 
 /// A gateway that did not start.
@@ -44,7 +49,7 @@ pub struct Refused {
 }
 
 /// What became of one start.
-enum Outcome {
+pub(crate) enum Outcome {
     Ready(Child),
     Refused(Refused),
 }
@@ -62,10 +67,12 @@ impl Setup {
     pub fn of(template: &str) -> Self {
         Self {
             template: template.to_owned(),
-            envoy: None,
-            program: None,
-            workers: 2,
-            environment: Vec::new(),
+            launch: Launch {
+                envoy: None,
+                program: None,
+                workers: 2,
+                environment: Vec::new(),
+            },
             files: Vec::new(),
             directory: TempDir::with_prefix("tollgate-test-").unwrap(),
         }
@@ -74,21 +81,23 @@ impl Setup {
     /// On this Envoy.
     #[must_use]
     pub fn envoy(mut self, envoy: Envoy) -> Self {
-        self.envoy = Some(envoy);
+        self.launch.envoy = Some(envoy);
         self
     }
 
     /// With so many worker threads in Envoy.
     #[must_use]
     pub fn workers(mut self, count: u32) -> Self {
-        self.workers = count;
+        self.launch.workers = count;
         self
     }
 
     /// With this environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.launch
+            .environment
+            .push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -102,7 +111,7 @@ impl Setup {
     /// With another program in place of `tollgate`.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
-        self.program = Some(program.into());
+        self.launch.program = Some(program.into());
         self
     }
 
@@ -139,11 +148,12 @@ impl Setup {
                 "budget-admin" => Some(budget[1].address()),
                 _ => None,
             });
-            match self.launch() {
+            match self.launch.start(self.directory()) {
                 Outcome::Ready(child) => {
                     return Ok(Gateway::new(Parts {
                         fakes,
                         child,
+                        launch: self.launch,
                         listen,
                         admin,
                         budget,
@@ -190,9 +200,11 @@ impl Setup {
         });
         fs::write(directory.join("gateway.yaml"), config).unwrap();
     }
+}
 
-    fn launch(&self) -> Outcome {
-        let directory = self.directory();
+impl Launch {
+    /// On the configuration that lies in this folder.
+    pub(crate) fn start(&self, directory: &Path) -> Outcome {
         let complaints = directory.join("up.log");
         let mut command = Command::new(self.program.clone().unwrap_or_else(tools::program));
         command
@@ -290,7 +302,7 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.set_reuseport(true).unwrap();

@@ -1,6 +1,6 @@
 //! A connection with nothing between the test and its bytes: for requests no client library would send.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub enum End {
     Reset,
     /// Not at all, in the time there was.
     Silent,
+    /// Nobody was there to begin it.
+    Refused,
 }
 
 /// The head of a reply.
@@ -91,15 +93,20 @@ pub struct Wire {
 impl Wire {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address)
-            .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self::try_connect(address)
+            .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
+    }
+
+    /// Connects, if somebody is there.
+    pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true).unwrap();
         let wire = Self {
             stream,
             ahead: Vec::new(),
         };
         wire.patience(PATIENCE);
-        wire
+        Ok(wire)
     }
 
     /// So long a read waits for a byte.

@@ -5,7 +5,7 @@ use tollgate_core::money::holder::{
 };
 use tollgate_core::money::ids::{AccountKey, LeaseId, Millis, ScopeId};
 use tollgate_core::money::ledger::Lease;
-use tollgate_core::money::message::{Grant, Return, Usage};
+use tollgate_core::money::message::{Debt, Grant, Return, Usage};
 use tollgate_core::units::NanoUsd;
 
 use crate::oracle::{Oracle, trace};
@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     },
     Deny(ScopeId),
     Recall(ScopeId),
+    /// The service has posted what was spent without a lease.
+    Repaid(Debt),
     Sweep((Option<u32>, ScopeId)),
     Drain((Option<u32>, ScopeId)),
     Ask {
@@ -115,6 +117,7 @@ impl Operation {
             | Kind::Land { .. }
             | Kind::Deny(..)
             | Kind::Recall(..)
+            | Kind::Repaid(..)
             | Kind::Sweep(..)
             | Kind::Drain(..) => self.change(proxy, around.tick),
         }
@@ -138,6 +141,15 @@ impl Operation {
                 let recalled = row.recall(now);
                 (Some(recalled.row), recalled.back)
             }),
+            Kind::Repaid(debt) => {
+                let debt = *debt;
+                // What was borrowed stands where all workers see it, and stays there as long as it is owed.
+                let found = proxy.table.slot_of(debt.scope);
+                let slot = self.seen.map_or(found, |seen| seen.slot)?;
+                self.at_slot(proxy, Some(slot), debt.scope, |row| {
+                    (Some(row.repaid(debt.nanos)), None)
+                })
+            }
             Kind::Sweep((slot, scope)) => self.at_slot(proxy, *slot, *scope, |row| {
                 let swept = row.sweep(now);
                 (swept.back.map(|_| swept.row), swept.back)
@@ -192,21 +204,25 @@ impl Operation {
         };
         match step.clone() {
             TakingStep::Take { scope, amount } => {
+                let allowed = proxy.may_borrow(worker, now);
+                // What is a worker's own is seen by no other, so nothing is borrowed there.
+                let shared = self.seen.is_some_and(|seen| seen.slot.is_some());
                 let taken = self.at_scope(proxy, scope, |row| match row.take(amount, now) {
-                    Ok(taken) => (Some(taken.row), Ok(taken)),
-                    Err(short) => (None, Err(short)),
+                    Ok(taken) => (Some(taken.row), Ok((taken.row.lease, taken.ask))),
+                    Err(short) if allowed == NanoUsd::ZERO || !shared => (None, Err(short)),
+                    Err(_) => match row.borrow(amount, allowed, now) {
+                        Ok(row) => (Some(row), Ok((LeaseId::UNCOVERED, None))),
+                        Err(short) => (None, Err(short)),
+                    },
                 });
                 match taken {
                     None => {
                         self.kind = Kind::Take { job, taking, step };
                         return Some(self);
                     }
-                    Some((slot, Ok(taken))) => {
-                        taking.took(slot, taken.row.lease);
-                        taken
-                            .ask
-                            .into_iter()
-                            .for_each(|want| proxy.want(worker, want));
+                    Some((slot, Ok((lease, ask)))) => {
+                        taking.took(slot, lease);
+                        ask.into_iter().for_each(|want| proxy.want(worker, want));
                     }
                     Some((_, Err(short))) => taking.fell_short(short),
                 }
@@ -251,6 +267,11 @@ impl Operation {
                 let usage = Usage {
                     closes: running.opened,
                     charges: finished.charges,
+                    debts: if proxy.mutant == Mutant::ForgottenDebt {
+                        Vec::new()
+                    } else {
+                        finished.debts
+                    },
                     cost: NanoUsd(running.request.cost),
                     record: trace(running.request.id).to_vec(),
                     ..Usage::default()
@@ -273,8 +294,14 @@ impl Operation {
         };
         // What the hold did not cover came out of the lease: from now on that is truth as well.
         let extra = charge.nanos.0 - cost.0.min(part.nanos.0);
-        let keys = &lease(around.service, charge.lease).accounts;
-        around.oracle.spent(keys, extra, &around.service.memory);
+        if charge.lease == LeaseId::UNCOVERED {
+            // A request that costs more than was feared is never refused: the bound does not hold for the excess.
+            let name = (proxy.incarnation.unwrap(), part.scope);
+            around.oracle.owes(name, extra, u64::MAX);
+        } else {
+            let keys = &lease(around.service, charge.lease).accounts;
+            around.oracle.spent(keys, extra, &around.service.memory);
+        }
         proxy.charged(charge);
         if let Some(back) = back {
             proxy.books.entry(back.lease).or_default().given_back += back.nanos.0;
@@ -346,14 +373,14 @@ fn keeps(mutant: Mutant) -> bool {
 fn held(proxy: &mut Proxy, worker: usize, job: Job, hold: Hold, around: &mut Around<'_>) {
     match job {
         Job::Admit(waiting) => {
-            bill(around, &hold, waiting.request.cost, &[]);
+            bill(proxy, around, &hold, waiting.request.cost, &[]);
             proxy.serve(worker, &waiting, hold, around.tick);
         }
         Job::Raise { mut running, cost } => {
             let before = shares(&running.hold, running.request.cost);
             running.request.cost += cost;
             running.hold.join(hold);
-            bill(around, &running.hold, running.request.cost, &before);
+            bill(proxy, around, &running.hold, running.request.cost, &before);
             proxy.workers[worker].running.push(running);
         }
     }
@@ -381,7 +408,7 @@ fn short(
                 bill_unheld(around, *scope, cost);
             }
         }
-        bill(around, &hold, cost, &[]);
+        bill(proxy, around, &hold, cost, &[]);
         return proxy.serve(worker, &waiting, hold, around.tick);
     }
     waiting.short_of = Some(scope);
@@ -402,9 +429,14 @@ fn short(
 }
 
 /// What the parts of a hold pay becomes truth, beyond what already was.
-fn bill(around: &mut Around<'_>, hold: &Hold, cost: u64, before: &[(Part, u64)]) {
+fn bill(proxy: &Proxy, around: &mut Around<'_>, hold: &Hold, cost: u64, before: &[(Part, u64)]) {
     for (place, (part, nanos)) in shares(hold, cost).into_iter().enumerate() {
         let known = before.get(place).map_or(0, |share| share.1);
+        if part.lease == LeaseId::UNCOVERED {
+            let name = (proxy.incarnation.unwrap(), part.scope);
+            around.oracle.owes(name, nanos - known, proxy.debt);
+            continue;
+        }
         let keys = &lease(around.service, part.lease).accounts;
         around
             .oracle

@@ -7,6 +7,9 @@ use tollgate_core::money::ledger::{Alert, Changes, Lease, LeaseStanding};
 use tollgate_core::money::memory::Memory;
 use tollgate_core::units::NanoUsd;
 
+/// A request pays in each of so many.
+const SCOPES: usize = 3;
+
 /// What the accounts must say at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -30,6 +33,8 @@ pub(crate) struct Oracle {
     posted: BTreeMap<AccountKey, u64>,
     /// `posted + held`, without overruns, when the account was looked at last.
     used: BTreeMap<AccountKey, u64>,
+    /// What processes spent without a lease and the service does not know of yet.
+    owed: BTreeMap<(Incarnation, ScopeId), u64>,
     /// Requests whose records are stored.
     records: BTreeSet<u64>,
     /// The last batch of each stream that was applied.
@@ -48,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) late: u64,
     /// Leases of a scope in another window than the one before.
     pub(crate) rolled_over: u64,
+    /// Requests that paid without a lease.
+    pub(crate) debts: u64,
 }
 
 impl Oracle {
@@ -69,6 +76,18 @@ impl Oracle {
         }
     }
 
+    /// A provider may bill this, and no lease covers it. A request that costs more than was feared is not the bound's fault.
+    pub(crate) fn owes(&mut self, name: (Incarnation, ScopeId), nanos: u64, allowed: u64) {
+        let owed = self.owed.entry(name).or_default();
+        *owed += nanos;
+        if *owed > allowed {
+            let owed = *owed;
+            self.blame(format!(
+                "{name:?} owes {owed}, which is more than {allowed}"
+            ));
+        }
+    }
+
     pub(crate) fn truth(&self, key: AccountKey) -> u64 {
         self.truth.get(&key).copied().unwrap_or_default()
     }
@@ -87,7 +106,7 @@ impl Oracle {
     }
 
     /// Follows a transaction lease by lease.
-    pub(crate) fn committing(&mut self, changes: &Changes) {
+    pub(crate) fn committing(&mut self, changes: &Changes, memory: &Memory) {
         for (name, stream) in &changes.streams {
             let before = self
                 .streams
@@ -128,7 +147,15 @@ impl Oracle {
                 sums.0 += charge.nanos.0;
                 sums.1 += charge.over.0;
             }
-            if paid.values().any(|paid| *paid != cost) {
+            for debt in &record.usage.debts {
+                *paid.entry(debt.scope).or_default() += debt.nanos.0;
+                self.repaid((record.incarnation, debt.scope), debt.nanos.0);
+                for key in memory.rows().scopes[&debt.scope].open_accounts() {
+                    *self.posted.entry(key).or_default() += debt.nanos.0;
+                }
+            }
+            let pays_all = paid.len() == SCOPES && paid.values().all(|paid| *paid == cost);
+            if cost > 0 && !pays_all {
                 self.blame(format!(
                     "request {request} cost {cost}, scopes paid {paid:?}"
                 ));
@@ -147,6 +174,16 @@ impl Oracle {
                 self.count(*id, &old, |sum, amount| *sum -= amount);
             }
             self.count(*id, lease, |sum, amount| *sum += amount);
+        }
+    }
+
+    /// The service knows of a debt.
+    fn repaid(&mut self, name: (Incarnation, ScopeId), nanos: u64) {
+        self.seen.debts += 1;
+        let owed = self.owed.entry(name).or_default();
+        match owed.checked_sub(nanos) {
+            Some(rest) => *owed = rest,
+            None => self.blame(format!("{name:?} was posted {nanos} that it does not owe")),
         }
     }
 
@@ -179,6 +216,9 @@ impl Oracle {
 
     /// At the end, when nothing is on its way: what is posted is the truth, but for what is presumed.
     pub(crate) fn settled(&mut self, memory: &Memory, wanted: Wanted) {
+        if wanted == Wanted::Exact && self.owed.values().any(|owed| *owed > 0) {
+            self.blame(format!("nobody knows of {:?}", self.owed));
+        }
         let keys: Vec<AccountKey> = memory.rows().accounts.keys().copied().collect();
         for key in keys {
             let account = memory.account(key);

@@ -23,6 +23,8 @@ const TRY_AGAIN_MS: u64 = 100;
 
 pub(crate) struct Proxy {
     pub(crate) mutant: Mutant,
+    /// What may be spent of each scope without a lease.
+    pub(crate) debt: u64,
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) table: Table,
     pub(crate) workers: Vec<Worker>,
@@ -92,6 +94,7 @@ impl Proxy {
     pub(crate) fn new(settings: &Settings, random: &mut Random) -> Self {
         Self {
             mutant: settings.mutant,
+            debt: settings.debt,
             incarnation: None,
             table: Table::new(settings.slots, settings.mutant),
             workers: Vec::new(),
@@ -124,6 +127,18 @@ impl Proxy {
                 is_urgent: false,
             })
             .collect();
+    }
+
+    /// What may be borrowed of a scope now: nothing while the service answers.
+    pub(crate) fn may_borrow(&self, worker: usize, now: Millis) -> NanoUsd {
+        let is_alone = self.workers[worker].outbox.is_unanswered(now);
+        if !is_alone || self.debt == 0 {
+            NanoUsd::ZERO
+        } else if self.mutant == Mutant::BoundlessDebt {
+            NanoUsd(u64::MAX)
+        } else {
+            NanoUsd(self.debt)
+        }
     }
 
     pub(crate) fn now(&self, tick: u64) -> Millis {
@@ -260,6 +275,9 @@ impl Proxy {
     }
 
     pub(crate) fn charged(&mut self, charge: Charge) {
+        if charge.lease == LeaseId::UNCOVERED {
+            return;
+        }
         self.books.entry(charge.lease).or_default().charged += charge.nanos.0;
     }
 
@@ -298,6 +316,10 @@ impl Proxy {
     pub(crate) fn arrived(&mut self, worker: usize, arrival: Arrival, oracle: &mut Oracle) {
         for usage in &arrival.answered.usage {
             oracle.acknowledged(number(&usage.record));
+            for debt in &usage.debts {
+                self.operations
+                    .push(Operation::new(worker, Kind::Repaid(*debt)));
+            }
         }
         for grant in arrival.grants {
             self.books.entry(grant.lease).or_default().received += grant.nanos.0;
@@ -329,7 +351,8 @@ impl Proxy {
         worker.resume();
         let running = worker.running.drain(..);
         let parts: Vec<Part> = running.flat_map(|running| running.hold.parts).collect();
-        for part in parts {
+        let covered = |part: &Part| part.lease != LeaseId::UNCOVERED;
+        for part in parts.into_iter().filter(covered) {
             self.books.entry(part.lease).or_default().trapped += part.nanos.0;
         }
         for row in rows {
@@ -358,11 +381,9 @@ impl Proxy {
             }
         }
         for worker in &self.workers {
-            for part in worker
-                .running
-                .iter()
-                .flat_map(|running| &running.hold.parts)
-            {
+            let parts = worker.running.iter();
+            let parts = parts.flat_map(|running| &running.hold.parts);
+            for part in parts.filter(|part| part.lease != LeaseId::UNCOVERED) {
                 *here.entry(part.lease).or_default() += part.nanos.0;
             }
             if let Some(refusal) = worker.outbox.refusal() {

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tollgate_core::money::ids::{BodyHash, BudgetId, Incarnation, ScopeId, Seq};
 use tollgate_core::money::ledger::{
-    Alert, Budget, Changes, HolderStanding, LeaseStanding, OpenBudget, Outcome, Patience, Scope,
-    Tight, View, apply, hello, judge, presume,
+    Alert, Budget, Changes, HolderStanding, LeaseStanding, Needs, OpenBudget, Outcome, Patience,
+    Scope, Tight, View, apply, hello, judge, presume,
 };
 use tollgate_core::money::memory::Memory;
 use tollgate_core::money::message::{Refusal, SyncReply, SyncRequest};
@@ -145,8 +145,8 @@ impl Service {
             return None;
         }
         let now = self.now(tick);
-        for want in &batch.wants {
-            self.open_windows(want.scope, now);
+        for scope in Needs::of(batch).scopes {
+            self.open_windows(scope, now);
         }
         let mut view = self.memory.load(batch);
         let is_repeated = self.forget(&mut view, batch);
@@ -232,7 +232,7 @@ impl Service {
     }
 
     fn commit(&mut self, changes: Changes, oracle: &mut Oracle) {
-        oracle.committing(&changes);
+        oracle.committing(&changes, &self.memory);
         let touched: Vec<_> = changes.accounts.keys().copied().collect();
         if self.memory.commit(changes).is_err() {
             oracle.blame("a record was stored twice");

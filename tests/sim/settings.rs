@@ -24,6 +24,10 @@ pub(crate) enum Mutant {
     BlindSwap,
     /// What was taken from the first scope is not given back when the second is short.
     ForgottenRefund,
+    /// A process that finds nobody borrows whatever it needs.
+    BoundlessDebt,
+    /// What was owed is not told when it was posted, so it is posted without being owed.
+    ForgottenDebt,
 }
 
 /// How often something goes wrong, in a million.
@@ -78,6 +82,8 @@ pub(crate) struct Settings {
     /// A request that finds too little waits for so long.
     pub(crate) wait_ms: u64,
     pub(crate) trace: bool,
+    /// What each process may spend of each scope while it finds nobody.
+    pub(crate) debt: u64,
 }
 
 impl Settings {
@@ -124,6 +130,7 @@ impl Settings {
             arrivals: 100_000 + up_to(200_000),
             wait_ms: 2_000,
             trace: false,
+            debt: up_to(2) * up_to(4_000),
         }
     }
 
@@ -141,6 +148,7 @@ impl Settings {
             teams: 4,
             slots: 4_096,
             tick_ms: 10,
+            debt: 0,
             ..Self::hostile(seed, Mutant::None)
         }
     }

@@ -15,6 +15,8 @@ pub(crate) struct Table {
     own: Vec<BTreeMap<ScopeId, Cell>>,
     is_blind: bool,
     pub(crate) lost_races: u64,
+    /// Rows written that have no slot.
+    pub(crate) homeless: u64,
 }
 
 /// A row and how often it was written.
@@ -40,6 +42,7 @@ impl Table {
             own: vec![BTreeMap::new(); WORKERS],
             is_blind: mutant == Mutant::BlindSwap,
             lost_races: 0,
+            homeless: 0,
         }
     }
 
@@ -65,6 +68,13 @@ impl Table {
         }
     }
 
+    /// The shared slot in which a scope's row stands.
+    pub(crate) fn slot_of(&self, scope: ScopeId) -> Option<u32> {
+        let count = u32::try_from(self.slots.len()).unwrap();
+        let stands = |slot: &u32| self.at(*slot).row.is_some_and(|row| row.scope == scope);
+        ways(scope, count).into_iter().find(stands)
+    }
+
     /// The row that stands here; an empty one if none does.
     pub(crate) fn read(&self, worker: usize, slot: Option<u32>, scope: ScopeId) -> Seen {
         let own = self.own[worker].get(&scope).copied();
@@ -87,6 +97,7 @@ impl Table {
         }
         // What lies in shared data is bytes.
         cell.version += 1;
+        self.homeless += u64::from(seen.slot.is_none());
         cell.row = Some(LeaseRow::from_bytes(&row.to_bytes()).unwrap());
         true
     }

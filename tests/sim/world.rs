@@ -38,6 +38,8 @@ pub(crate) struct Figures {
     pub(crate) kills: u64,
     pub(crate) traps: u64,
     pub(crate) lost_races: u64,
+    /// Times that a scope found no slot, because others stood in both of its own.
+    pub(crate) homeless: u64,
     /// Posted to the organisation without a record: what dead holders had left.
     pub(crate) unaccounted: u64,
     /// Spent by the organisation, and its limit.
@@ -57,6 +59,7 @@ impl Figures {
         self.kills += other.kills;
         self.traps += other.traps;
         self.lost_races += other.lost_races;
+        self.homeless += other.homeless;
         self.unaccounted += other.unaccounted;
         self.spent += other.spent;
         self.limit += other.limit;
@@ -68,6 +71,7 @@ impl Figures {
         self.seen.presumed += other.seen.presumed;
         self.seen.late += other.seen.late;
         self.seen.rolled_over += other.seen.rolled_over;
+        self.seen.debts += other.seen.debts;
     }
 }
 
@@ -215,6 +219,7 @@ impl World {
         self.note(|| format!("proxy {index} is killed"));
         self.figures.kills += 1;
         self.figures.lost_races += self.proxies[index].table.lost_races;
+        self.figures.homeless += self.proxies[index].table.homeless;
         self.proxies[index] = Proxy::new(&self.settings, &mut self.random);
         self.lives[index] = (self.lives[index].0 + 1, self.tick);
         self.ended.retain(|_, proxy| *proxy != index);
@@ -422,6 +427,7 @@ impl World {
         let scope = &self.service.memory.rows().scopes[&ScopeId(2_000)];
         for proxy in &self.proxies {
             self.figures.lost_races += proxy.table.lost_races;
+            self.figures.homeless += proxy.table.homeless;
         }
         Ok(Figures {
             unaccounted: org.posted.0 - org.overrun.0 - spent,

@@ -25,6 +25,7 @@ fn the_numbers_of_the_interface_are_those_of_the_sdk() {
         (abi::REQUEST, StreamType::HttpRequest as u32),
         (abi::REPLY, StreamType::HttpResponse as u32),
         (abi::COUNTER, MetricType::Counter as u32),
+        (abi::GAUGE, MetricType::Gauge as u32),
         (abi::HISTOGRAM, MetricType::Histogram as u32),
         (abi::TRACE, LogLevel::Trace as u32),
         (abi::DEBUG, LogLevel::Debug as u32),

@@ -2,11 +2,11 @@
 
 use tollgate_core::money::window::WindowNow;
 use tollgate_core::tenancy::{Directory, ScopeSpec};
-use tollgate_core::units::Timestamp;
+use tollgate_core::units::{NanoUsd, Timestamp};
 
 use super::reply::Refused;
 use crate::engine::Plan;
-use crate::store::{Reader, StoreError};
+use crate::store::{AuditEntry, Reader, StoreError, StoredRecord};
 
 /// The service behind the API.
 pub trait Backend: Send + Sync + 'static {
@@ -17,6 +17,10 @@ pub trait Backend: Send + Sync + 'static {
     /// log when this returns, all of it or nothing; no other change comes between.
     fn change(&self, decide: Decide) -> Result<(), Refused>;
 
+    /// Writes entries beside records, so that each of them costs what is said here; all of it or nothing. How many of them
+    /// could not be corrected, because nobody knows any more who paid.
+    fn reprice(&self, reprice: Reprice) -> Result<usize, Refused>;
+
     /// The read side of the store.
     fn read(
         &self,
@@ -26,8 +30,22 @@ pub trait Backend: Send + Sync + 'static {
     /// The windows that are open now, one for each budget of a scope, in its order.
     fn windows(&self, scope: &ScopeSpec, now: Timestamp) -> Vec<WindowNow>;
 
+    /// Has all holders give back the money that lies idle with them, and says of how many scopes. Who asks is noted.
+    fn recall(&self, actor: &str) -> Result<u64, Refused>;
+
     /// Whether everything works; what does not, in words.
     fn health(&self) -> Result<(), String>;
+}
+
+/// Records that cost something else than was thought.
+#[derive(Clone, Debug)]
+pub struct Reprice {
+    /// The records as they were read, and what each of them costs.
+    pub records: Vec<(StoredRecord, NanoUsd)>,
+    /// Why.
+    pub reason: String,
+    /// Who does it.
+    pub audit: AuditEntry,
 }
 
 /// Decides about a change.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tollgate_core::config::Limits;
 use tollgate_core::config::check::{read_common, read_name};
 use tollgate_core::config::node::Node;
+use tollgate_core::endpoint::ENDPOINTS;
 use tollgate_core::money::ids::AccountKey;
 use tollgate_core::money::ledger::{Account, LeaseStanding};
 use tollgate_core::money::window::Period;
@@ -64,7 +65,7 @@ fn money_of(directory: &Directory, whose: &Whose) -> Option<Common> {
         Whose::Tenant(level, name) => directory.tenant(*level, name).map(|tenant| Common {
             managed: tenant.managed,
             budgets: tenant.budgets.clone(),
-            limits: tenant.limits,
+            limits: tenant.limits.clone(),
         }),
     }
 }
@@ -115,7 +116,7 @@ fn list(context: &Context, request: &Request, fits: fn(&Common) -> bool) -> Resu
                 let money = Common {
                     managed: tenant.managed,
                     budgets: tenant.budgets.clone(),
-                    limits: tenant.limits,
+                    limits: tenant.limits.clone(),
                 };
                 add(level.scope(name), &money);
             }
@@ -132,11 +133,22 @@ fn list(context: &Context, request: &Request, fits: fn(&Common) -> bool) -> Resu
     Ok(Reply::ok(json!({"data": data, "next": next})))
 }
 
+/// Whoever stops an Envoy calls this first: what it had left would count as spent.
+pub(super) fn recall(
+    context: &Context,
+    _: &Operation,
+    request: &Request,
+) -> Result<Reply, Refused> {
+    request.check_body(&[])?;
+    let recalled = context.backend.recall(&request.actor)?;
+    Ok(Reply::ok(json!({"recalled": recalled})))
+}
+
 pub(super) fn get(context: &Context, _: &Operation, request: &Request) -> Result<Reply, Refused> {
     let scope = request.name();
     let whose = whose(scope)?;
     let money = context.look(|directory| money_of(directory, &whose));
-    let money = money.flatten().or(match whose {
+    let money = money.flatten().or_else(|| match whose {
         // Everybody shares it, also where nobody said anything of it yet.
         Whose::Common(_) => Some(Common::default()),
         Whose::Tenant(..) => None,
@@ -176,7 +188,9 @@ pub(super) fn set_limits(
     request: &Request,
 ) -> Result<Reply, Refused> {
     let written = written(context, request, LIMIT_FIELDS)?;
-    set(context, request, move |money| money.limits = written.limits)
+    set(context, request, move |money| {
+        money.limits = written.limits.clone();
+    })
 }
 
 pub(super) fn delete_limits(
@@ -202,7 +216,10 @@ fn set(
 ) -> Result<Reply, Refused> {
     let scope = request.name().to_owned();
     let whose = whose(&scope)?;
-    if let Whose::Common(CommonScope::Model(name) | CommonScope::Tag(name)) = &whose {
+    if let Whose::Common(
+        CommonScope::Model(name) | CommonScope::Tag(name) | CommonScope::Tier(name),
+    ) = &whose
+    {
         read_name(name).map_err(Refused::invalid)?;
     }
     if let (Whose::Common(CommonScope::Model(model)), Some(models)) = (&whose, &context.models)
@@ -215,6 +232,13 @@ fn set(
             format!("no model is named `{model}`"),
             fix,
         ));
+    }
+    if let Whose::Common(CommonScope::Endpoint(path)) = &whose
+        && ENDPOINTS.iter().all(|endpoint| endpoint.path != path)
+    {
+        let fix = "write its path: `/v1/chat/completions`";
+        let found = format!("no endpoint is `{path}`");
+        return Err(Refused::new(404, "not_found", found, fix));
     }
     let actor = request.actor.clone();
     context.backend.change(Box::new(move |directory| {

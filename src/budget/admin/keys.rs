@@ -5,7 +5,7 @@ use tollgate_core::config::moment;
 use tollgate_core::tenancy::{KeyHash, Level, Managed, Secret, Tenant};
 
 use super::operation::Operation;
-use super::reply::{Refused, Reply};
+use super::reply::{Refused, Reply, put};
 use super::request::{Context, Request, read_duration};
 use super::tenants::{Off, disable as turn, existing, managed_by_file, new_secret, plan, shown};
 
@@ -57,7 +57,7 @@ pub(super) fn rotate(
         plan(directory, &actor, "rotate", Level::Key, &name, Some(key))
     }))?;
     let mut reply = shown(context, Level::Key, request.name())?;
-    reply.body["secret"] = json!(secret);
+    put(&mut reply.body, "secret", json!(secret));
     Ok(reply)
 }
 

@@ -2,12 +2,6 @@
 //!
 //! [`operations::all`] lists what there is; the server, the OpenAPI document and the tests walk that list. What is behind
 //! it is a [`Backend`].
-#![allow(
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::arithmetic_side_effects,
-    reason = "JSON by name: an object takes a new field, and what is none of the kinds asked for is refused as one"
-)]
 
 mod backend;
 mod budgets;
@@ -19,13 +13,14 @@ pub mod operation;
 pub mod operations;
 mod reply;
 mod reports;
+mod reprice;
 mod request;
 mod server;
 mod switches;
 mod tenants;
 pub mod token;
 
-pub use backend::{Backend, Decide};
+pub use backend::{Backend, Decide, Reprice};
 pub use openapi::document;
 pub use reply::{Refused, Reply};
 pub use request::{Context, Request};

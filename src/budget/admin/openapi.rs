@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Access, Operation};
 use super::operations::all;
-use super::reply::{Refused, Reply};
+use super::reply::{Refused, Reply, put};
 use super::request::{Context, Request};
 use super::server::BASE;
 
@@ -68,10 +68,11 @@ fn described(operation: &Operation) -> Value {
         "responses": responses,
     });
     if operation.access == Access::Admin {
-        described["security"] = json!([{"token": []}]);
+        put(&mut described, "security", json!([{"token": []}]));
     }
     if let Some(schema) = operation.body {
-        described["requestBody"] = json!({"content": content(schema)});
+        let body = json!({"content": content(schema)});
+        put(&mut described, "requestBody", body);
     }
     described
 }
@@ -124,9 +125,10 @@ fn written(parts: &[Value], required: &[&str]) -> Value {
 /// A change: each field may be `null`, which takes it away.
 fn change(parts: &[Value]) -> Value {
     let mut schema = written(parts, &[]);
-    for field in schema["properties"].as_object_mut().into_iter().flatten() {
-        let whole = field.1.take();
-        *field.1 = json!({"oneOf": [whole, {"type": "null"}]});
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (_, field) in fields.into_iter().flatten() {
+        let whole = field.take();
+        *field = json!({"oneOf": [whole, {"type": "null"}]});
     }
     schema
 }
@@ -169,6 +171,13 @@ fn limit_fields() -> Value {
         "tpm_limit": {"type": "integer", "minimum": 1},
         "max_parallel_requests": {"type": "integer", "minimum": 1},
         "burst": text(),
+        "limit_each": {"enum": ["org", "team", "user", "key"]},
+        "queue": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {"max_wait": text(), "max_waiting": {"type": "integer", "minimum": 1}},
+        },
+        "downgrade_to": text(),
     })
 }
 
@@ -196,6 +205,26 @@ fn schemas() -> Value {
         all.extend(more);
     }
     all
+}
+
+fn reprice_fields() -> Value {
+    let price = json!({
+        "provider": text(),
+        "model": text(),
+        "since": text(),
+        "price": {
+            "type": "object",
+            "description": "As in the plugin's configuration: whole nano-dollars for a million tokens.",
+        },
+    });
+    json!({
+        "from": text(),
+        "until": text(),
+        "after": text(),
+        "reason": text(),
+        "dry_run": {"type": "boolean"},
+        "prices": {"type": "array", "items": written(&[price], &["provider", "model", "price"])},
+    })
 }
 
 fn written_schemas() -> Value {
@@ -233,6 +262,7 @@ fn written_schemas() -> Value {
         "Rotation": written(&[json!({"overlap": text()})], &[]),
         "Expiry": written(&[json!({"at": text()})], &[]),
         "SwitchOff": written(&[json!({"reason": text()})], &[]),
+        "Reprice": written(&[reprice_fields()], &["from", "prices"]),
     })
 }
 
@@ -273,10 +303,12 @@ fn shown_schemas() -> Value {
         "ScopePage": page_of("ScopeShown"),
         "Account": object(account, &["scope", "window", "limit", "spent", "held", "presumed", "resets"]),
         "Accounts": list_of("Account"),
+        "Recalled": object(json!({"recalled": {"type": "integer"}}), &["recalled"]),
         "Switch": object(switch, &["switch", "off"]),
         "Switches": list_of("Switch"),
         "Spend": object(spend, &["from", "until", "data", "total"]),
         "Record": entry(&["name", "record", "cost"]),
+        "Repriced": entry(&["records", "same", "corrected", "more", "less", "not_by_usage", "no_price", "failed", "next"]),
         "RecordPage": page_of("Record"),
         "Audit": entry(&["id", "at", "actor", "action", "kind", "name", "detail"]),
         "AuditPage": page_of("Audit"),

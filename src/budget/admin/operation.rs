@@ -28,7 +28,7 @@ pub struct Operation {
     /// Whose operation it is, where all levels have one.
     pub level: Option<Level>,
     /// Does it.
-    pub run: fn(&Context, &Operation, &Request) -> Result<Reply, Refused>,
+    pub run: fn(&Context, &Self, &Request) -> Result<Reply, Refused>,
 }
 
 /// Who may.

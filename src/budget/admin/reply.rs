@@ -89,9 +89,16 @@ impl Refused {
         if !self.problems.is_empty() {
             let problem = |it: &Problem| json!({"at": it.at, "message": it.found, "fix": it.fix});
             let problems: Vec<Value> = self.problems.iter().map(problem).collect();
-            error["problems"] = json!(problems);
+            put(&mut error, "problems", json!(problems));
         }
         json!({"error": error})
+    }
+}
+
+/// Gives an object one more field.
+pub(super) fn put(object: &mut Value, field: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(field.to_owned(), value);
     }
 }
 

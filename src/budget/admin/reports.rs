@@ -6,7 +6,7 @@ use tollgate_core::tenancy::form::dollars;
 use tollgate_core::units::Timestamp;
 
 use super::operation::Operation;
-use super::reply::{Refused, Reply};
+use super::reply::{Refused, Reply, put};
 use super::request::{Context, Request, read_duration, wrong};
 use crate::store::{
     AlertRow, AlertStanding, AuditRow, Dimension, Every, Figures, Order, Paged, RecordFilter,
@@ -44,7 +44,7 @@ fn only(request: &Request) -> Vec<(Dimension, String)> {
 pub(super) fn spend(context: &Context, _: &Operation, request: &Request) -> Result<Reply, Refused> {
     let until = request.moment("until")?.unwrap_or(request.now);
     let from = request.moment("from")?;
-    let from = from.unwrap_or(Timestamp(until.0.saturating_sub(PERIOD)));
+    let from = from.unwrap_or_else(|| Timestamp(until.0.saturating_sub(PERIOD)));
     if from >= until {
         return Err(wrong("from", "write a moment before `until`"));
     }
@@ -77,10 +77,10 @@ pub(super) fn spend(context: &Context, _: &Operation, request: &Request) -> Resu
         .map(|line| {
             let mut shown = figures(&line.figures);
             if every != Every::Whole {
-                shown["from"] = json!(show_moment(line.from));
+                put(&mut shown, "from", json!(show_moment(line.from)));
             }
             for ((name, _), value) in by.iter().zip(&line.values) {
-                shown[name.as_str()] = json!(value);
+                put(&mut shown, name, json!(value));
             }
             shown
         })

@@ -155,7 +155,9 @@ impl Request {
         let fields = match &self.body {
             Value::Null => return Ok(()),
             Value::Object(fields) => fields,
-            _ => return Err(no_object()),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                return Err(no_object());
+            }
         };
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request as HttpRequest;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -67,7 +67,7 @@ pub fn router(settings: Settings) -> Router {
 }
 
 async fn answer(api: Arc<Api>, request: HttpRequest) -> Response {
-    let head_only = request.method() == axum::http::Method::HEAD;
+    let method = request.method().clone();
     let reply = match prepared(&api, request).await {
         Ok((position, request)) => {
             let run = move || {
@@ -84,7 +84,7 @@ async fn answer(api: Arc<Api>, request: HttpRequest) -> Response {
         }
         Err(refused) => Err(refused),
     };
-    respond(reply, head_only)
+    respond(reply, &method)
 }
 
 /// Finds the operation, checks who asks, reads the body.
@@ -287,12 +287,12 @@ fn now() -> Timestamp {
     Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn respond(reply: Result<Reply, Refused>, head_only: bool) -> Response {
+fn respond(reply: Result<Reply, Refused>, method: &Method) -> Response {
     let (status, body) = match reply {
         Ok(reply) => (reply.status, reply.body),
         Err(refused) => (refused.status, refused.body()),
     };
-    let text = if head_only {
+    let text = if *method == Method::HEAD {
         String::new()
     } else {
         format!("{body}\n")

@@ -7,7 +7,7 @@ use tollgate_core::config::{Key, moment};
 use tollgate_core::tenancy::{Directory, Entity, KeyHash, Level, Managed, Secret, Tenant, form};
 
 use super::operation::Operation;
-use super::reply::{Refused, Reply};
+use super::reply::{Refused, Reply, put};
 use super::request::{Context, Request, no_object, wrong};
 use super::token;
 use crate::engine::Plan;
@@ -77,7 +77,7 @@ pub(super) fn shown(context: &Context, level: Level, name: &str) -> Result<Reply
         let tenant = directory.tenant(level, name)?;
         let mut shown = show(level, name, tenant);
         if let Some(resolved) = resolved(directory, tenant) {
-            shown["resolved"] = json!(resolved);
+            put(&mut shown, "resolved", json!(resolved));
         }
         Some(shown)
     });
@@ -154,7 +154,7 @@ pub(super) fn create(
     }))?;
     let mut reply = shown(context, level, &name)?;
     if let Some(secret) = secret {
-        reply.body["secret"] = json!(secret);
+        put(&mut reply.body, "secret", json!(secret));
     }
     Ok(Reply::created(reply.body))
 }
@@ -201,10 +201,11 @@ pub(super) fn change(
         }
         let mut form = form::tenant(tenant);
         for (field, value) in patch {
-            match value {
-                Value::Null => form.remove(&field),
-                value => form.insert(field, value),
-            };
+            if value.is_null() {
+                form.remove(&field);
+            } else {
+                form.insert(field, value);
+            }
         }
         let body = Value::Object(form);
         let (_, written) =

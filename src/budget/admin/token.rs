@@ -72,7 +72,11 @@ pub fn random(prefix: &str) -> io::Result<String> {
         let mut bytes = [0; 64];
         getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
         // Beyond the last whole multiple of 62 some letters would be more likely than others.
-        for byte in bytes.iter().filter(|byte| **byte < 248).take(43 - letters) {
+        for byte in bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .take(43_usize.saturating_sub(letters))
+        {
             let digit = DIGITS.get(usize::from(byte % 62)).copied();
             text.push(char::from(digit.unwrap_or(b'0')));
             letters = letters.saturating_add(1);

@@ -16,7 +16,9 @@ pub fn message(row: &AlertRow, shape: Shape, name_of: &dyn Fn(ScopeId) -> Option
         Shape::Slack => json!({"text": text}),
         Shape::Json => {
             let mut body = body;
-            body["text"] = json!(text);
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert("text".to_owned(), json!(text));
+            }
             body
         }
     }
@@ -25,9 +27,8 @@ pub fn message(row: &AlertRow, shape: Shape, name_of: &dyn Fn(ScopeId) -> Option
 /// Which share of a budget it is about; none where it is about something else.
 pub(super) fn percent(row: &AlertRow) -> Option<u64> {
     let body: Value = serde_json::from_str(&row.body).ok()?;
-    body["percent"]
-        .as_u64()
-        .filter(|_| body["kind"] == "budget_step")
+    let kind = body.get("kind")?.as_str()?;
+    (kind == "budget_step").then(|| body.get("percent")?.as_u64())?
 }
 
 fn fields(row: &AlertRow, name_of: &dyn Fn(ScopeId) -> Option<String>) -> Value {

@@ -2,12 +2,6 @@
 //!
 //! What happened is written with what it happened to, in one transaction; what is sent is marked afterwards. So a restart
 //! loses none, and each has an id by which a receiver knows one that comes again. Nothing waits for a webhook.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::arithmetic_side_effects,
-    reason = "JSON by name: an object takes a new field, and what is none of the kinds asked for is refused as one"
-)]
 
 mod live;
 mod message;

@@ -185,7 +185,8 @@ impl Post {
 /// Which sinks have it already.
 fn got(note: &str) -> BTreeSet<String> {
     let note: Value = serde_json::from_str(note).unwrap_or_default();
-    let got = note["got"].as_array().into_iter().flatten();
+    let got = note.get("got").and_then(Value::as_array);
+    let got = got.into_iter().flatten();
     got.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
@@ -212,5 +213,6 @@ impl Sink {
 /// A step that only asks for a line in the log is no alert.
 fn asks_for_an_alert(row: &AlertRow) -> bool {
     let body: Value = serde_json::from_str(&row.body).unwrap_or_default();
-    !matches!(body["action"].as_str(), Some("none" | "log"))
+    let action = body.get("action").and_then(Value::as_str);
+    !matches!(action, Some("none" | "log"))
 }

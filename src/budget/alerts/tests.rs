@@ -101,7 +101,7 @@ impl Webhook {
                     }
                 };
                 kept.lock().unwrap().push(body);
-                let status = statuses.get(turn).or(statuses.last()).unwrap();
+                let status = statuses.get(turn).or_else(|| statuses.last()).unwrap();
                 write!(
                     stream,
                     "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

@@ -14,19 +14,33 @@ use crate::store::{AuditEntry, Commit, Committed, Store};
 
 pub(super) type Reply<Outcome> = oneshot::Sender<Result<Outcome, Trouble>>;
 
+/// Looks at the directory and says what is to change; none if nothing is.
+pub(super) type Planning = Box<dyn FnOnce(&Directory) -> Option<Plan> + Send>;
+
+/// Does something with the store, between two transactions.
+type OnStore = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+/// Looks at the ledger and says what is to be written.
+pub type Editing = Box<dyn FnOnce(&Live) -> Result<Vec<Commit>, EditRefused> + Send>;
+
 pub(super) enum Command {
     /// Decided together with others.
     Work(Work),
     Change {
         /// None: nothing is to change.
-        decide: Box<dyn FnOnce(&Directory) -> Option<Plan> + Send>,
+        decide: Planning,
         reply: Reply<Option<Committed>>,
     },
     Edit {
         edit: Edit,
         reply: Reply<Result<Committed, EditRefused>>,
     },
-    Store(Box<dyn FnOnce(&mut dyn Store) + Send>),
+    Store(OnStore),
+    /// What lies idle is to come back; the number of scopes it lies in.
+    Recall {
+        audit: AuditEntry,
+        reply: Reply<u64>,
+    },
     Stop,
 }
 
@@ -59,7 +73,7 @@ pub struct Edit {
     /// Balances that must be.
     pub accounts: BTreeSet<AccountKey>,
     /// Says what is written.
-    pub decide: Box<dyn FnOnce(&Live) -> Result<Vec<Commit>, EditRefused> + Send>,
+    pub decide: Editing,
 }
 
 /// Why an edit changes nothing.

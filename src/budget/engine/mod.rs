@@ -3,10 +3,6 @@
 //! Commands queue up while the writer waits for the disk; whatever has come by then is decided together, over rows in
 //! memory, and written in one transaction. Only then is anybody answered. When the store fails nobody is: the rows in memory
 //! are thrown away and read again, so that memory and store cannot differ, and whoever asked asks again.
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other trouble is one of the store, and told as it is"
-)]
 
 mod command;
 mod rows;
@@ -24,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
-use tollgate_core::money::ids::{BodyHash, Millis};
+use tollgate_core::money::ids::{BodyHash, Incarnation, Millis};
 use tollgate_core::money::ledger::Patience;
 use tollgate_core::money::message::{HelloReply, SyncRequest};
 use tollgate_core::money::rates::{RateGrant, RateWant, Rates};
@@ -36,7 +32,7 @@ use crate::store::{AuditEntry, Committed, Reader, Store, StoreError};
 use command::{Command, Work};
 use writer::Writer;
 
-pub use command::{Edit, EditRefused, Plan};
+pub use command::{Edit, EditRefused, Editing, Plan};
 pub use trouble::Trouble;
 
 /// Commands that wait at most; whoever comes then waits to be let in.
@@ -200,13 +196,17 @@ impl Engine {
     }
 
     /// Shares of limits by the minute.
-    pub fn rates(&self, wants: impl IntoIterator<Item = RateWant>) -> Vec<RateGrant> {
+    pub fn rates(
+        &self,
+        holder: Incarnation,
+        wants: impl IntoIterator<Item = RateWant>,
+    ) -> Vec<RateGrant> {
         let passed = self.shared.began.elapsed().as_millis();
         let now = Millis(u64::try_from(passed).unwrap_or(u64::MAX));
         let mut rates = locked(&self.shared.rates);
         wants
             .into_iter()
-            .map(|want| rates.take(want, now))
+            .map(|want| rates.take(want, holder, now))
             .collect()
     }
 
@@ -250,6 +250,18 @@ impl Engine {
     pub fn edit(&self, edit: Edit) -> Result<Result<Committed, EditRefused>, Trouble> {
         let (reply, answer) = oneshot::channel();
         self.ask_blocking(Command::Edit { edit, reply }, answer)
+    }
+
+    /// Has all holders give back what lies idle with them; says of how many scopes. Blocks: for threads of their own.
+    pub fn recall(&self, actor: &str) -> Result<u64, Trouble> {
+        let (reply, answer) = oneshot::channel();
+        let audit = AuditEntry {
+            actor: actor.to_owned(),
+            kind: "lease".to_owned(),
+            id: "all".to_owned(),
+            ..audit("recall", "{}")
+        };
+        self.ask_blocking(Command::Recall { audit, reply }, answer)
     }
 
     /// The store, between two transactions: due alerts, old records. Blocks: for threads of their own.

@@ -1,25 +1,26 @@
 //! The one thread that decides and writes.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tollgate_core::money::ids::{BodyHash, Incarnation, ScopeId};
+use tollgate_core::money::ids::{BodyHash, Incarnation, LeaseId, ScopeId};
 use tollgate_core::money::ledger::{
-    Changes, HolderStanding, Outcome, Tight, apply, hello, judge, presume,
+    Changes, Counters, HolderStanding, LeaseStanding, Outcome, Tight, apply, hello, judge, presume,
 };
 use tollgate_core::money::live::Live;
 use tollgate_core::money::message::{HelloReply, SyncRequest};
 use tollgate_core::tenancy::{Directory, Entity, Kind, plan};
-use tollgate_core::units::Timestamp;
+use tollgate_core::units::{NanoUsd, Timestamp};
 use tollgate_wire::Answer;
 
-use super::command::{Command, Edit, EditRefused, Plan, Reply, Work};
+use super::command::{Command, Edit, EditRefused, Plan, Planning, Reply, Work};
 use super::trouble::Trouble;
 use super::{Counts, Settings, Shared, audit, locked, rows};
 use crate::calendar::{Calendar, Wall};
-use crate::store::{Commit, Committed, EntityChange, Revision, Store, StoreError};
+use crate::store::{AuditEntry, Commit, Committed, EntityChange, Revision, Store, StoreError};
 
 /// Batches decided together at most.
 const GROUP_MAX: usize = 256;
@@ -27,6 +28,8 @@ const GROUP_MAX: usize = 256;
 const REST: Duration = Duration::from_millis(200);
 /// Whoever was not heard because this process slept, or because its clock was set, was not silent.
 const TICK_LATE_MS: u64 = 5_000;
+/// Nobody gives out so many ids for long.
+const IDS_PER_MS: u64 = 1_024;
 /// Rows that nobody asks for any more are forgotten this often.
 const FORGET_TICKS: u64 = 60;
 
@@ -82,7 +85,31 @@ impl Writer {
         writer.calendar = calendar;
         writer.replace_directory(directory);
         writer.reload()?;
+        writer.leave_lost_ids_behind()?;
         Ok(writer)
+    }
+
+    /// Ids begin where the clock stands: those that were given out and then lost with their store, because it was
+    /// replaced or restored, are never given to anybody else.
+    fn leave_lost_ids_behind(&mut self) -> Result<(), StoreError> {
+        let now = (self.settings.clock)();
+        let from = (now.0 / 1_000_000).saturating_mul(IDS_PER_MS);
+        let given = self.live.rows().counters;
+        let counters = Counters {
+            incarnation: given.incarnation.max(Incarnation(from)),
+            lease: given.lease.max(LeaseId(from)),
+        };
+        if counters == given {
+            return Ok(());
+        }
+        let changes = Changes {
+            counters: Some(counters),
+            ..Changes::default()
+        };
+        self.live.absorb(&changes);
+        let commit = Commit::Ledger(Box::new(changes));
+        self.store.commit(now, &[commit])?;
+        Ok(())
     }
 
     /// Brings in what `gateway.yaml` says of tenants.
@@ -121,6 +148,10 @@ impl Writer {
                 Command::Change { decide, reply } => self.answer_change(decide, reply),
                 Command::Edit { edit, reply } => {
                     let outcome = self.edit(edit);
+                    self.answered(reply, outcome)
+                }
+                Command::Recall { audit, reply } => {
+                    let outcome = self.recall(audit);
                     self.answered(reply, outcome)
                 }
                 Command::Store(work) => {
@@ -193,7 +224,17 @@ impl Writer {
                     StoreError::RecordExists(_) | StoreError::RecordDiffers(_) => {
                         Instant::now().checked_sub(REST)
                     }
-                    _ => self.failed_at.or_else(|| Some(Instant::now())),
+                    StoreError::Address(_)
+                    | StoreError::Unavailable(_)
+                    | StoreError::Full(_)
+                    | StoreError::ReadOnly(_)
+                    | StoreError::Damaged(_)
+                    | StoreError::Newer { .. }
+                    | StoreError::Engine(_)
+                    | StoreError::Fenced
+                    | StoreError::Reload
+                    | StoreError::Cursor(_)
+                    | StoreError::Failed(_) => self.failed_at.or_else(|| Some(Instant::now())),
                 };
             }
         }
@@ -341,7 +382,7 @@ impl Writer {
 
     fn answer_change(
         &mut self,
-        decide: Box<dyn FnOnce(&Directory) -> Option<Plan> + Send>,
+        decide: Planning,
         reply: Reply<Option<Committed>>,
     ) -> Result<(), StoreError> {
         let plan = decide(&self.shared.directory());
@@ -395,6 +436,22 @@ impl Writer {
             self.tight.note(scope, now);
         }
         Ok(())
+    }
+
+    /// Calls back what is idle of every lease.
+    fn recall(&mut self, audit: AuditEntry) -> Result<u64, Trouble> {
+        let now = (self.settings.clock)();
+        self.try_to(|writer| writer.store.commit(now, &[Commit::Audit(audit)]))?;
+        let leases = self.live.rows().leases.values();
+        let active = leases.filter(|lease| {
+            let rest = lease.remainder().unwrap_or_default();
+            lease.standing == LeaseStanding::Active && rest > NanoUsd::ZERO
+        });
+        let scopes: BTreeSet<ScopeId> = active.map(|lease| lease.scope).collect();
+        for scope in &scopes {
+            self.tight.note(*scope, now);
+        }
+        Ok(u64::try_from(scopes.len()).unwrap_or(u64::MAX))
     }
 
     fn edit(&mut self, edit: Edit) -> Result<Result<Committed, EditRefused>, Trouble> {

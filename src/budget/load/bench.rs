@@ -21,8 +21,9 @@ pub(crate) fn run(address: &str) -> Result<(), StoreError> {
     let hello = service.hello(now);
     store.commit(now, &[Commit::Ledger(Box::new(hello))])?;
     let mut written = 0_u64;
-    say("batch  batches/commit  records/s  commit p50 us  commit p99 us");
+    say("batch  batches/commit  records/s  commit p50 us  commit p99 us  processor ns/record");
     for (batch, together) in SIZES {
+        let (mut on_processor, before) = (0, written);
         let mut rates = Vec::new();
         let mut commits = Vec::new();
         for _ in 0..ROUNDS {
@@ -35,9 +36,10 @@ pub(crate) fn run(address: &str) -> Result<(), StoreError> {
                     records += batch;
                 }
                 // Only the store is measured, not the load that decides.
-                let began = Instant::now();
+                let (began, busy) = (Instant::now(), busy_nanos());
                 store.commit(now, &group)?;
                 let took = began.elapsed();
+                on_processor += busy_nanos() - busy;
                 spent += took;
                 commits.push(took);
             }
@@ -48,10 +50,11 @@ pub(crate) fn run(address: &str) -> Result<(), StoreError> {
         commits.sort_unstable();
         let at = |per_cent: usize| commits[(commits.len() - 1) * per_cent / 100].as_micros();
         say(&format!(
-            "{batch:5}  {together:14}  {:9}  {:13}  {:13}",
+            "{batch:5}  {together:14}  {:9}  {:13}  {:13}  {:19}",
             rates[ROUNDS / 2],
             at(50),
-            at(99)
+            at(99),
+            on_processor / (written - before)
         ));
     }
     while written < MILLION {
@@ -91,4 +94,11 @@ fn report(store: &mut dyn store::Store) -> Result<(), StoreError> {
         report.total.requests
     ));
     Ok(())
+}
+
+/// How long this thread has been on a processor: what a busy machine does not change. Zero where the kernel does not say.
+fn busy_nanos() -> u64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = told.split(' ').next().and_then(|word| word.parse().ok());
+    first.unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 //! * `tollgate-store-load commit ADDRESS BATCH SEED` commits until it is killed, and says after each commit what is durable:
 //!   `acked INCARNATION SEQ RECORDS`.
 //! * `tollgate-store-load bench ADDRESS` measures how fast records come in and how soon a million of them are recovered.
+//! * `tollgate-store-load grants ADDRESS` measures how long holders wait for money.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,6 +13,7 @@
 )]
 
 mod bench;
+mod grants;
 mod workload;
 
 use std::io::{self, Write as _};
@@ -30,6 +32,13 @@ fn main() -> ExitCode {
             _ => return usage(),
         },
         ["bench", address] => bench::run(address),
+        ["grants", address] => match grants::run(address) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(why) => {
+                say(&format!("failed {why}"));
+                return ExitCode::FAILURE;
+            }
+        },
         _ => return usage(),
     };
     match done {
@@ -42,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    say("usage: tollgate-store-load commit ADDRESS BATCH SEED | bench ADDRESS");
+    say("usage: tollgate-store-load commit ADDRESS BATCH SEED | bench ADDRESS | grants ADDRESS");
     ExitCode::FAILURE
 }
 

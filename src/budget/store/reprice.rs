@@ -1,6 +1,6 @@
 //! Rating a record anew: what was posted stays, and entries beside it make up the difference.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tollgate_core::money::ids::{AccountKey, ScopeId};
 use tollgate_core::money::ledger::{Changes, Correction, View, correct};
@@ -20,25 +20,32 @@ pub fn reprice(
     reason: &str,
     owed: &dyn Fn(ScopeId) -> Vec<AccountKey>,
 ) -> Result<Reprice, Refusal> {
-    let mut paid: Vec<(AccountKey, NanoUsd)> = Vec::new();
+    // A balance may have paid in parts: by two leases, or by one and a debt.
+    let mut paid: BTreeMap<AccountKey, NanoUsd> = BTreeMap::new();
+    let mut add = |key: AccountKey, nanos: NanoUsd| {
+        let whole = paid.entry(key).or_default();
+        *whole = whole.plus(nanos).map_err(|_| Refusal::AbsurdAmount)?;
+        Ok(())
+    };
     for charge in &record.charges {
         let lease = view.leases.get(&charge.lease);
         let lease = lease.ok_or(Refusal::UnknownLease {
             lease: charge.lease,
         })?;
-        let whole = charge.nanos.plus(charge.over);
-        let whole = whole.map_err(|_| Refusal::AbsurdAmount)?;
-        paid.extend(lease.accounts.iter().map(|key| (*key, whole)));
+        for key in &lease.accounts {
+            add(*key, charge.nanos)?;
+            add(*key, charge.over)?;
+        }
     }
     for debt in &record.debts {
-        let keys = owed(debt.scope).into_iter();
-        paid.extend(keys.map(|key| (key, debt.nanos)));
+        for key in owed(debt.scope) {
+            add(key, debt.nanos)?;
+        }
     }
     // Only what is touched: the view of a service is large.
-    let keys: BTreeSet<AccountKey> = paid.iter().map(|(key, _)| *key).collect();
     let found = |key: &AccountKey| Some((*key, *view.accounts.get(key)?));
     let mut books = View {
-        accounts: keys.iter().filter_map(found).collect(),
+        accounts: paid.keys().filter_map(found).collect(),
         ..View::default()
     };
     let mut changes = Changes::default();

@@ -43,6 +43,8 @@ enum What {
     },
     /// Takes away all budgets of one scope.
     Delete { scope: String },
+    /// Has every Envoy give back the money that lies idle with it: a second before one is stopped.
+    Recall,
 }
 
 /// Asks the admin API and prints what it says.
@@ -60,6 +62,7 @@ pub fn run(args: &Args) -> Result<(), String> {
             client.ask("PUT", &one(scope), &Value::Object(body(fields)?))?
         }
         What::Delete { scope } => client.ask("DELETE", &one(scope), &Value::Null)?,
+        What::Recall => client.ask("POST", "/recall", &Value::Null)?,
     };
     print_one(&answer, args.output);
     Ok(())

@@ -11,6 +11,7 @@ use tollgate_core::config::Gateway;
 use tollgate_core::gateway::{Admission, Input, Step};
 use tollgate_core::handoff::Exchange;
 use tollgate_core::head::Head;
+use tollgate_core::limits::{Counts, Draw, Over};
 use tollgate_core::money::holder::Hold;
 use tollgate_core::money::wanted::NoStandings;
 use tollgate_core::routing::Weather;
@@ -79,6 +80,10 @@ fn explain(
     config
         .keys
         .sort_by(|one, other| one.sha256.cmp(&other.sha256));
+    let hold = match &config.budget_service {
+        Some(_) => "over all gateways",
+        None => "for each gateway by itself: there is no budget_service",
+    };
     // Keys of the budget service would have to be asked for.
     config.budget_service = None;
     let authorization = format!("Bearer {STANDS_IN}");
@@ -111,20 +116,57 @@ fn explain(
             weather: &mut Weather::default(),
         });
     }
+    let mut limits = Vec::new();
+    if let Some(Step::Limit(draws)) = &step {
+        limits = draws.iter().map(limit).collect();
+        step = admission.on(Input::Room {
+            short: None,
+            standings: &NoStandings,
+            weather: &mut Weather::default(),
+        });
+    }
     if matches!(step, Some(Step::Hold(_))) {
         step = admission.on(Input::Held(Hold::default()));
     }
     match step {
-        Some(Step::Forward(exchange)) => Ok(told(&exchange)),
+        Some(Step::Forward(exchange)) => {
+            let mut told = told(&exchange);
+            if !limits.is_empty()
+                && let Some(told) = told.as_object_mut()
+            {
+                told.insert("limits".to_owned(), json!(limits));
+                told.insert("limits_hold".to_owned(), json!(hold));
+            }
+            Ok(told)
+        }
         Some(Step::Answer(answer)) => {
             let body: serde_json::Value = serde_json::from_slice(&answer.body)
                 .map_err(|error| format!("the answer is no JSON: {error}"))?;
             Ok(json!({"answered": {"status": answer.status, "body": body}}))
         }
-        Some(Step::AwaitBody | Step::Hold(_) | Step::Identify(_)) | None => {
+        Some(Step::AwaitBody | Step::Limit(_) | Step::Hold(_) | Step::Identify(_)) | None => {
             Err("the request came to no decision".to_owned())
         }
     }
+}
+
+/// What a request takes of a limit.
+fn limit(draw: &Draw) -> serde_json::Value {
+    let over = match &draw.over {
+        Over::Refuse => json!("refuse"),
+        Over::Queue(queue) => {
+            json!({"queue": {"max_wait_ms": queue.max_wait_ms, "max_waiting": queue.max_waiting}})
+        }
+        Over::Downgrade(model) => json!({"downgrade_to": model}),
+    };
+    json!({
+        "limit": draw.name,
+        "counts": draw.counts.name(),
+        "takes": draw.amount,
+        "per_minute": (draw.counts != Counts::Parallel).then_some(draw.rate.per_minute),
+        "at_once": draw.rate.burst,
+        "over": over,
+    })
 }
 
 fn told(exchange: &Exchange) -> serde_json::Value {

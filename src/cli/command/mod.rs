@@ -11,6 +11,7 @@ pub mod fake;
 pub mod keys;
 pub mod prices;
 pub mod render;
+pub mod reprice;
 pub mod spend;
 pub mod switch;
 pub mod tenants;

@@ -103,6 +103,10 @@ pub fn run(args: &Args) -> Result<(), String> {
         ("UNPRICED", "unpriced"),
     ]);
     let mut rows = answer["data"].as_array().cloned().unwrap_or_default();
+    if args.by.is_empty() && args.every.is_none() {
+        // The one line there is is the sum.
+        rows.clear();
+    }
     rows.push(answer["total"].clone());
     print_rows(&rows, &columns, args.output);
     Ok(())

@@ -61,9 +61,18 @@ pub fn load(file: &Path) -> Result<Checked, Refused> {
     load_with(file, &|name| std::env::var(name).ok())
 }
 
+/// Loads a file with this process's environment, and what the catalogue said at another moment.
+pub fn load_as_of(file: &Path, moment: Timestamp) -> Result<Checked, Refused> {
+    load_at(file, &|name| std::env::var(name).ok(), moment)
+}
+
 /// Loads a file with an environment of the caller's choice. Secret files with a relative path are
 /// beside it.
 pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
+    load_at(file, lookup, now())
+}
+
+fn load_at(file: &Path, lookup: Lookup<'_>, now: Timestamp) -> Result<Checked, Refused> {
     let unreadable = |reason: String| Refused::Unreadable {
         file: file.to_owned(),
         reason,
@@ -82,7 +91,7 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|error| unreadable(format!("it is not UTF-8: {}", error.utf8_error())))?;
-    let mut checked = check_text(&text, lookup).map_err(|problems| Refused::Mistaken {
+    let mut checked = check_at(&text, lookup, now).map_err(|problems| Refused::Mistaken {
         file: file.to_owned(),
         problems,
     })?;
@@ -112,10 +121,14 @@ pub fn load_with(file: &Path, lookup: Lookup<'_>) -> Result<Checked, Refused> {
 
 /// Checks the text of a file.
 pub fn check_text(text: &str, lookup: Lookup<'_>) -> Result<Checked, Vec<Problem>> {
+    check_at(text, lookup, now())
+}
+
+fn check_at(text: &str, lookup: Lookup<'_>, now: Timestamp) -> Result<Checked, Vec<Problem>> {
     let mut root = yaml::read(text).map_err(|problem| vec![problem])?;
     let known = Beside {
         catalogue: catalogue().map_err(|malformed| vec![malformed])?,
-        now: now(),
+        now,
     };
     let mut problems = environment::fill(&mut root, lookup);
     if problems.is_empty() {

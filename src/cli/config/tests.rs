@@ -68,12 +68,29 @@ fn shared(field: &str) -> String {
         return format!("+.{way}");
     }
     let whose = [
-        "orgs.*", "teams.*", "users.*", "keys[]", "everyone", "models.*", "tags.*",
+        "orgs.*",
+        "teams.*",
+        "users.*",
+        "keys[]",
+        "everyone",
+        "models.*",
+        "tags.*",
+        "endpoints.*",
+        "tiers.*",
     ];
     let of_all = whose.iter().find_map(|whose| {
         let below = field.strip_prefix("tenants.")?.strip_prefix(whose)?;
         let name = below.strip_prefix('.')?;
-        (!["name", "sha256", "expires"].contains(&name)).then(|| format!("tenants.+.{name}"))
+        (![
+            "name",
+            "sha256",
+            "expires",
+            "spiffe",
+            "claims",
+            "user_claim",
+        ]
+        .contains(&name))
+        .then(|| format!("tenants.+.{name}"))
     });
     of_all.unwrap_or_else(|| field.to_owned())
 }
@@ -84,9 +101,17 @@ fn fields(node: &tollgate_core::config::node::Node, path: &str, found: &mut BTre
         Value::Map(entries) => {
             for entry in entries {
                 let named = ["providers", "models", "prices"].contains(&path)
-                    || ["orgs", "teams", "users", "models", "tags"]
-                        .iter()
-                        .any(|section| path == format!("tenants.{section}"));
+                    || [
+                        "orgs",
+                        "teams",
+                        "users",
+                        "models",
+                        "tags",
+                        "endpoints",
+                        "tiers",
+                    ]
+                    .iter()
+                    .any(|section| path == format!("tenants.{section}"));
                 let name = if named { "*" } else { &entry.key };
                 let below = match path {
                     "" => name.to_owned(),

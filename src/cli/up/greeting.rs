@@ -1,8 +1,8 @@
 //! What a person reads when everything is up: where it is, and a request that works.
 
 use sha2::{Digest, Sha256};
-use tollgate_core::config::Key;
 use tollgate_core::config::deploy::Checked;
+use tollgate_core::config::{Gateway, Key};
 
 use super::address::reachable;
 use crate::render::Environment;
@@ -35,8 +35,19 @@ pub(super) fn text(checked: &Checked, environment: Environment<'_>) -> String {
             text.push_str("TOLLGATE_KEY is one of your keys: only their hashes stand here.\n");
         }
     }
+    if counts_for_itself(&checked.gateway) {
+        text.push_str(
+            "Limits by the minute hold for this gateway by itself: over several they hold with a `budget_service`.\n",
+        );
+    }
     text.push_str(&format!("ready {url}"));
     text
+}
+
+/// Whether there are limits that nobody shares out.
+fn counts_for_itself(gateway: &Gateway) -> bool {
+    let of_keys = gateway.keys.iter().any(|key| !key.limits.is_empty());
+    gateway.budget_service.is_none() && (of_keys || !gateway.commons.limits.is_empty())
 }
 
 /// A key in clear, if one is known and belongs to this configuration.
@@ -76,8 +87,8 @@ fn in_single_quotes(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tollgate_core::config::Model;
     use tollgate_core::config::deploy::{AccessLog, Deployment};
-    use tollgate_core::config::{Gateway, Model};
 
     use super::*;
 

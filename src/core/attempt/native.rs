@@ -76,11 +76,16 @@ pub(super) fn prove_whole(tap: &Tap, bytes: &[u8], follows: Follows) -> Proof {
     }
 }
 
-pub(super) fn read_whole(exchange: &mut Exchange, tap: &Tap) {
-    let progress = &mut exchange.progress;
+/// What was used, as soon as it was said.
+pub(super) fn read_usage(exchange: &mut Exchange, tap: &Tap) {
     if let Some(report) = tap.value("usage").and_then(openai::usage) {
-        progress.report(&report);
+        exchange.progress.report(&report);
     }
+}
+
+pub(super) fn read_whole(exchange: &mut Exchange, tap: &Tap) {
+    read_usage(exchange, tap);
+    let progress = &mut exchange.progress;
     let text = tap.value("choices").map_or(0, <[u8]>::len);
     progress.text_bytes = u64::try_from(text).unwrap_or(u64::MAX);
     progress.ending = Ending::Complete;

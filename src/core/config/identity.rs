@@ -63,7 +63,7 @@ pub struct Limited {
 }
 
 /// How fast callers may ask; what is not set is not limited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// Requests in a minute.
@@ -78,6 +78,50 @@ pub struct Limits {
     /// How much of a minute may come at once, in percent of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst_percent: Option<u32>,
+    /// Everybody of this kind has limits of his own; else all have them together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// Over the limit requests wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// Over the limit this model answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downgrade_to: Option<String>,
+}
+
+/// Whose own a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Each {
+    /// Every organisation's.
+    Org,
+    /// Every team's.
+    Team,
+    /// Every user's.
+    User,
+    /// Every key's.
+    Key,
+}
+
+impl Each {
+    /// As written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Org => "org",
+            Self::Team => "team",
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// How requests wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// No request waits for longer.
+    pub max_wait_ms: u64,
+    /// No more of them wait, in all workers of a process together.
+    pub max_waiting: u64,
 }
 
 impl Limits {
@@ -173,7 +217,13 @@ pub struct Commons {
     /// Pay for requests with a tag.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, Vec<Purse>>,
-    /// How fast may be asked: by everyone, for a model, with a tag.
+    /// Pay for requests to an endpoint, by its path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub endpoints: BTreeMap<String, Vec<Purse>>,
+    /// Pay for requests of callers of a tier.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tiers: BTreeMap<String, Vec<Purse>>,
+    /// How fast may be asked: by everyone, for a model, with a tag, at an endpoint, by a tier.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limited>,
     /// What is switched off.

@@ -10,13 +10,17 @@ pub use crate::dialect::Dialect;
 use crate::dialect::speak;
 pub use crate::price::Price;
 use crate::units::{NanoUsd, Tokens};
-pub use identity::{Commons, Key, Limited, Limits, OnDisconnect, Purse, Records, Switches, Terms};
+use crate::vouched;
+pub use identity::{
+    Commons, Each, Key, Limited, Limits, OnDisconnect, Purse, Queue, Records, Switches, Terms,
+};
 pub use looks::Looks;
 pub use routing::{DeploymentId, Policy, Routing, Rules, Traits};
 
 pub mod check;
 pub mod clock;
 pub mod deploy;
+pub mod hold;
 pub mod identity;
 pub mod looks;
 pub mod moment;
@@ -56,6 +60,9 @@ pub struct Gateway {
     /// What holds for every caller.
     #[serde(default)]
     pub commons: Commons,
+    /// Who needs no key.
+    #[serde(default, skip_serializing_if = "vouched::Rules::is_empty")]
+    pub vouched: vouched::Rules,
     /// What is done with requests of some kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Policy>,

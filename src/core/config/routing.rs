@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
 use crate::dialect::gaps;
+use crate::limits::Quota;
 use crate::money::window::Zone;
 
 /// How a model's requests find a target.
@@ -235,6 +236,9 @@ pub struct Traits {
     /// Which requests it takes.
     #[serde(skip_serializing_if = "When::is_empty")]
     pub when: When,
+    /// What it may be asked.
+    #[serde(skip_serializing_if = "Quota::is_empty")]
+    pub quota: Quota,
 }
 
 impl Default for Traits {
@@ -243,6 +247,7 @@ impl Default for Traits {
             weight: 1,
             region: String::new(),
             when: When::default(),
+            quota: Quota::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::tokens::{Count, How};
 use crate::units::Tokens;
 
 /// The body of a request.
+#[derive(Debug)]
 pub(super) enum Content {
     /// As it came.
     Object(Vec<u8>),

@@ -1,6 +1,7 @@
 //! Who may be asked, in which order, and how each is asked.
 
 use super::bounds::Bounds;
+use super::weigh::Weighed;
 use super::{Admission, Expected};
 use crate::config::Target;
 use crate::config::routing::OnUntranslatable;
@@ -13,6 +14,7 @@ use crate::handoff::{Planned, Way};
 use crate::health::Attempted;
 use crate::refusal::Refusal;
 use crate::request::{Cap, Reply, Request};
+use crate::routing::explanation::Because;
 use crate::routing::traits::Traits;
 use crate::routing::wishes::Wishes;
 use crate::routing::{
@@ -27,11 +29,25 @@ pub(super) struct Question<'a> {
     pub(super) prompt: &'a Count,
     /// Position of the model asked for.
     pub(super) asked: usize,
-    /// Position of the model that answers because a budget is nearly spent.
-    pub(super) downgraded_to: Option<usize>,
+    /// Position of the model that answers instead, and why.
+    pub(super) downgraded_to: Option<(usize, Because)>,
     /// Position of the model by whose tokenizer the prompt was counted.
     pub(super) counted_as: usize,
     pub(super) body: &'a [u8],
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn of(weighed: &'a Weighed) -> Self {
+        Self {
+            expected: &weighed.expected,
+            request: &weighed.request,
+            prompt: &weighed.prompt,
+            asked: weighed.asked,
+            downgraded_to: weighed.downgraded_to,
+            counted_as: weighed.counted_as,
+            body: weighed.content.bytes(),
+        }
+    }
 }
 
 /// Why a target is not asked though it was chosen.
@@ -69,6 +85,7 @@ impl Admission {
         let counted = self.config.models.get(question.counted_as);
         let first = counted.and_then(|model| model.targets.first());
         let family = Family::of(first.map_or("", |target| &target.model));
+        let key = question.expected.caller.key.name.as_str();
         let mut chat = None;
         let mut chain = Vec::with_capacity(picks.len());
         let mut why = None;
@@ -83,7 +100,14 @@ impl Admission {
             let asked = (question.expected.endpoint, wish.policy());
             let planned = self
                 .way(asked, target, question.body, bounds, &mut chat)
-                .and_then(|way| Ok(bounds.planned(&pick, target, family, way)?));
+                .and_then(|way| {
+                    let usual = bounds
+                        .goes_by_what_is_usual()
+                        .then(|| weather.usual.answer(key, pick.model))
+                        .flatten();
+                    let of_target = (target, usual);
+                    Ok(bounds.planned(&pick, of_target, family, question.body, way)?)
+                });
             // Who only finds out if he is well again would not have been asked first.
             let first = chain.is_empty() && pick.attempted == Attempted::Ordinary;
             match planned {
@@ -133,7 +157,13 @@ impl Admission {
             attempted: Attempted::Ordinary,
         };
         let family = Family::of(&target.model);
-        let planned = bounds.planned(&pick, target, family, (Way::Passes, None))?;
+        let planned = bounds.planned(
+            &pick,
+            (target, None),
+            family,
+            question.body,
+            (Way::Passes, None),
+        )?;
         Ok((vec![planned], explanation))
     }
 
@@ -198,8 +228,7 @@ impl Admission {
         let dialect = provider.dialect.provider();
         if !native.is_empty() && dialect.understands() == native {
             let field = dialect.cap_field(endpoint.path);
-            let tokens = bounds.cap(target);
-            return Ok((Way::Passes, Some(Cap { field, tokens })));
+            return Ok((Way::Passes, Some(bounds.cap_as(field, target))));
         }
         let nothing_like_it = || Refusal::untranslatable_endpoint(endpoint.path, dialect.name());
         match others {

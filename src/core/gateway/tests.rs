@@ -3,9 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::{Price, Purse, Target, Terms};
 use crate::handoff::Tried;
+use crate::money::ids::ScopeId;
 use crate::money::wanted::NoStandings;
 use crate::testing::{admitted, at, begun, config, head_of};
+use crate::units::{NanoUsd, Tokens};
 
 const KEY: (&str, &str) = ("authorization", "Bearer sk-tg-all");
 const POST: (&str, &str) = (":method", "POST");
@@ -14,7 +17,20 @@ const BODY: &str = r#"{"model":"small","messages":[]}"#;
 
 /// `forward`, or the status and code of the answer.
 fn outcome(lines: &[(&str, &str)], body: &str) -> String {
-    let (mut admission, mut callers) = begun(config());
+    outcome_of(config(), lines, body)
+}
+
+fn outcome_of(config: Gateway, lines: &[(&str, &str)], body: &str) -> String {
+    outcome_in(config, lines, body, &mut Weather::default())
+}
+
+fn outcome_in(
+    config: Gateway,
+    lines: &[(&str, &str)],
+    body: &str,
+    weather: &mut Weather,
+) -> String {
+    let (mut admission, mut callers) = begun(config);
     let lines = head_of(lines);
     let mut step = admission.on(Input::Head {
         head: Head(&lines),
@@ -26,12 +42,13 @@ fn outcome(lines: &[(&str, &str)], body: &str) -> String {
             body: body.as_bytes().to_vec(),
             counter: &mut Counter::new(),
             standings: &NoStandings,
-            weather: &mut Weather::default(),
+            weather,
         });
     }
     match step.expect("a decision") {
         Step::AwaitBody => "await".to_owned(),
         Step::Identify(_) => "identify".to_owned(),
+        Step::Limit(draws) => format!("limit {}", draws.len()),
         Step::Hold(wanted) => format!("hold {}", wanted.amount),
         Step::Forward(exchange) => format!("forward {}", exchange.request.model),
         Step::Answer(answer) => format!("{} {}", answer.status, answer.code.unwrap_or("-")),
@@ -104,6 +121,73 @@ fn a_request_is_forwarded_or_told_why_not() {
         (vec![KEY], BODY, "404 unknown_endpoint"),
     ] {
         assert_eq!(outcome(&lines, body), want, "{lines:?} {body}");
+    }
+}
+
+/// Everybody's hard budget pays; `change` is made to every target.
+fn under_a_hard_budget(body: &str, change: fn(&mut Target)) -> String {
+    let mut config = config();
+    config.commons.everyone = vec![Purse {
+        scope: ScopeId::named("everyone"),
+        name: "everyone".to_owned(),
+        ..Purse::default()
+    }];
+    for model in &mut config.models {
+        model.targets.iter_mut().for_each(change);
+    }
+    outcome_of(config, &[POST, CHAT, KEY], body)
+}
+
+#[test]
+fn a_hard_budget_holds_the_worst_case_or_says_why_there_is_none() {
+    let asked = |fields: &str| format!(r#"{{"model":"small","max_tokens":1000000,{fields}}}"#);
+    let words = asked(r#""messages":[]"#);
+    let search = asked(r#""messages":[],"web_search_options":{}"#);
+    let priority = asked(r#""messages":[],"service_tier":"priority""#);
+    let file =
+        asked(r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]"#);
+    let as_it_is: fn(&mut Target) = |_| ();
+    let windowed: fn(&mut Target) = |target| target.context_window = Some(Tokens(2_000_000));
+    let configured: fn(&mut Target) = |target| target.unbounded_hold = Some(NanoUsd(500_000_000));
+    let free: fn(&mut Target) = |target| target.price = Some(Price::default());
+    let refused = "400 unbounded_request";
+    for (body, change, want) in [
+        (&words, as_it_is, "hold $2.0000"),
+        (&search, as_it_is, refused),
+        (&search, windowed, refused),
+        (&search, configured, "hold $0.5"),
+        (&search, free, "forward small"),
+        (&priority, as_it_is, refused),
+        (&file, as_it_is, refused),
+        (&file, windowed, "hold $4"),
+        (&file, configured, "hold $0.5"),
+    ] {
+        let got = under_a_hard_budget(body, change);
+        assert!(got.starts_with(want), "{got}, not {want}: {body}");
+    }
+    // Who has no hard budget may ask for anything.
+    assert_eq!(outcome(&[POST, CHAT, KEY], &search), "forward small");
+}
+
+#[test]
+fn what_is_usual_sizes_the_hold_of_a_soft_budget_and_never_that_of_a_hard_one() {
+    let body = r#"{"model":"small","max_tokens":1000000,"messages":[]}"#;
+    let mut weather = Weather::default();
+    for _ in 0..8 {
+        weather.usual.learn("sk-tg-all", 0, Tokens(250_000));
+    }
+    for (hard, want) in [(true, "hold $2.0"), (false, "hold $0.5")] {
+        let mut config = config();
+        config.commons.everyone = vec![Purse {
+            scope: ScopeId::named("everyone"),
+            name: "everyone".to_owned(),
+            terms: Terms {
+                hard,
+                ..Terms::default()
+            },
+        }];
+        let got = outcome_in(config, &[POST, CHAT, KEY], body, &mut weather);
+        assert!(got.starts_with(want), "{got}, not {want}");
     }
 }
 
@@ -287,7 +371,7 @@ proptest! {
             };
             match admission.on(input) {
                 Some(Step::Forward(_) | Step::Answer(_)) => decided += 1,
-                Some(Step::AwaitBody | Step::Identify(_) | Step::Hold(_)) => prop_assert_eq!(decided, 0),
+                Some(Step::AwaitBody | Step::Identify(_) | Step::Limit(_) | Step::Hold(_)) => prop_assert_eq!(decided, 0),
                 None => prop_assert_eq!(decided, 1),
             }
         }

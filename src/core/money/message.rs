@@ -9,6 +9,8 @@ use crate::units::NanoUsd;
 pub struct HelloReply {
     /// Never given to anybody else.
     pub incarnation: Incarnation,
+    /// Each lease of it has this number or a higher one: whatever is below is of a life before.
+    pub leases_from: LeaseId,
 }
 
 /// One batch: what happened, what is given back, what is wanted.
@@ -143,6 +145,8 @@ pub struct Status {
     pub limit: NanoUsd,
     /// When that budget's window ends; none for a total.
     pub resets_in_ms: Option<u64>,
+    /// What is not spent of the budget that has least of it, whoever holds it; none if no budget binds.
+    pub left: Option<NanoUsd>,
 }
 
 /// Why a batch was not applied. Nothing of it was: the holder keeps it, and somebody has to look.
@@ -191,6 +195,24 @@ pub enum Refusal {
     AbsurdAmount,
     /// The rows contradict each other: an account holds less than its leases. The store is damaged.
     BooksDiffer,
+}
+
+impl Refusal {
+    /// Whether the service has forgotten what it once answered: its store was lost, replaced or restored. Only the next
+    /// batch of a stream is ever sent, so one that it does not expect is one of which it forgot the batch before.
+    pub fn is_of_one_who_forgot(&self) -> bool {
+        match self {
+            Self::UnknownHolder | Self::Gap { .. } | Self::UnknownLease { .. } => true,
+            Self::ReplayDiffers
+            | Self::Stale { .. }
+            | Self::RecordRepeated { .. }
+            | Self::ForeignLease { .. }
+            | Self::StillActive { .. }
+            | Self::ReturnsTooMuch { .. }
+            | Self::AbsurdAmount
+            | Self::BooksDiffer => false,
+        }
+    }
 }
 
 /// No single amount is above this: a billion dollars.

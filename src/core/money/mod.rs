@@ -18,5 +18,6 @@ pub mod memory;
 pub mod message;
 pub mod rates;
 pub mod thresholds;
+pub mod usual;
 pub mod wanted;
 pub mod window;

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::ids::Millis;
+use super::ids::{Incarnation, Millis};
 
 /// A share that is not used by then must be given back or forgotten.
 pub const RATE_SHARE_MS: u32 = 5_000;
+/// Places of a process that does not ask for them again within this time are free.
+pub const PLACES_MS: u32 = 10_000;
 /// Buckets at most. One that is full says nothing, and is forgotten first.
 const BUCKETS_MAX: usize = 100_000;
 const MINUTE_MS: u64 = 60_000;
@@ -30,6 +32,9 @@ pub struct RateWant {
     pub burst: u64,
     /// Granted before, and not used.
     pub unused: u64,
+    /// For limits on what runs at the same time: `amount` is how many places the process wants to have in all, and so many
+    /// of them are in use. None for limits by the minute.
+    pub in_use: Option<u64>,
 }
 
 /// What it gets.
@@ -43,12 +48,22 @@ pub struct RateGrant {
     pub valid_ms: u32,
     /// When the rest of what was wanted, or of a whole bucket, will be there.
     pub retry_ms: u32,
+    /// What is left for others.
+    pub left: u64,
 }
 
-/// Every bucket.
+/// Every bucket, and every place that is taken.
 #[derive(Clone, Debug, Default)]
 pub struct Rates {
     buckets: BTreeMap<RateId, Bucket>,
+    places: BTreeMap<RateId, BTreeMap<Incarnation, Held>>,
+}
+
+/// Places of one process.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    count: u64,
+    until: Millis,
 }
 
 /// What is left, in parts of a minute's worth: whole at `per_minute` tokens a minute, because a token takes
@@ -63,7 +78,10 @@ struct Bucket {
 
 impl Rates {
     /// Takes a share.
-    pub fn take(&mut self, want: RateWant, now: Millis) -> RateGrant {
+    pub fn take(&mut self, want: RateWant, holder: Incarnation, now: Millis) -> RateGrant {
+        if let Some(in_use) = want.in_use {
+            return self.take_places(want, in_use, holder, now);
+        }
         let whole = scaled(want.burst);
         let fresh = Bucket {
             level: whole,
@@ -97,6 +115,46 @@ impl Rates {
             amount,
             valid_ms: RATE_SHARE_MS,
             retry_ms: u32::try_from(retry_ms).unwrap_or(u32::MAX),
+            left: u64::try_from(level.div_euclid(u128::from(MINUTE_MS))).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// As many places as others leave. Those in use are nobody else's, whatever was granted; those of a process that fell
+    /// silent are free.
+    fn take_places(
+        &mut self,
+        want: RateWant,
+        in_use: u64,
+        holder: Incarnation,
+        now: Millis,
+    ) -> RateGrant {
+        let holders = self.places.entry(want.limit).or_default();
+        holders.retain(|other, held| *other != holder && held.until > now);
+        let counts = holders.values().map(|held| held.count);
+        let free = want
+            .burst
+            .saturating_sub(counts.fold(0, u64::saturating_add));
+        let amount = want.amount.min(free).max(in_use);
+        if amount > 0 {
+            let until = now.after(u64::from(PLACES_MS));
+            let held = Held {
+                count: amount,
+                until,
+            };
+            holders.insert(holder, held);
+        }
+        if self.places.len() > BUCKETS_MAX {
+            self.places.retain(|_, holders| {
+                holders.retain(|_, held| held.until > now);
+                !holders.is_empty()
+            });
+        }
+        RateGrant {
+            limit: want.limit,
+            amount,
+            valid_ms: PLACES_MS,
+            retry_ms: 0,
+            left: free.saturating_sub(amount),
         }
     }
 
@@ -138,8 +196,11 @@ mod tests {
             per_minute: 600,
             burst: 100,
             unused,
+            in_use: None,
         }
     }
+
+    const HOLDER: Incarnation = Incarnation(1);
 
     #[test]
     fn a_share_is_what_is_there_and_comes_back_with_time() {
@@ -159,7 +220,7 @@ mod tests {
             (60_000, 0, 1_000, 0, 0),
             (60_000, 200, 0, 100, 10_000),
         ] {
-            let grant = rates.take(want(amount, unused), Millis(at));
+            let grant = rates.take(want(amount, unused), HOLDER, Millis(at));
             assert_eq!(
                 (grant.amount, grant.retry_ms),
                 (granted, retry_ms),
@@ -176,7 +237,7 @@ mod tests {
             burst: 0,
             ..want(5, u64::MAX)
         };
-        let grant = rates.take(nothing, Millis(u64::MAX));
+        let grant = rates.take(nothing, HOLDER, Millis(u64::MAX));
         assert_eq!((grant.amount, grant.retry_ms), (0, 0));
     }
 
@@ -188,9 +249,36 @@ mod tests {
                 limit: RateId(limit),
                 ..want(1, 0)
             };
-            rates.take(want, Millis(limit));
+            rates.take(want, HOLDER, Millis(limit));
         }
         assert!(rates.buckets.len() <= BUCKETS_MAX);
+    }
+
+    #[test]
+    fn places_are_shared_and_come_back_from_the_silent() {
+        let mut rates = Rates::default();
+        // (at, holder, wanted, in use) -> granted, of ten
+        for (at, holder, amount, in_use, granted) in [
+            (0, 1, 6, 0, 6),
+            (0, 2, 6, 0, 4),
+            (1_000, 1, 2, 2, 2),
+            (1_000, 2, 9, 4, 8),
+            // What runs is not taken away.
+            (1_000, 1, 5, 4, 4),
+            (1_000, 2, 0, 0, 0),
+            (10_999, 3, 10, 0, 6),
+            (11_000, 3, 10, 6, 10),
+        ] {
+            let want = RateWant {
+                limit: RateId(7),
+                amount,
+                burst: 10,
+                in_use: Some(in_use),
+                ..RateWant::default()
+            };
+            let grant = rates.take(want, Incarnation(holder), Millis(at));
+            assert_eq!(grant.amount, granted, "{holder} at {at}");
+        }
     }
 
     proptest! {
@@ -201,7 +289,7 @@ mod tests {
             let (mut now, mut passed) = (0, 0);
             for (pause, amount) in asked {
                 now += pause;
-                passed += rates.take(want(amount, 0), Millis(now)).amount;
+                passed += rates.take(want(amount, 0), HOLDER, Millis(now)).amount;
                 prop_assert!(passed <= 100 + now * 600 / MINUTE_MS);
             }
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{MoneyOverflow, NanoUsd, PricePerMillion, Tokens, round_up};
 use crate::usage::Usage;
 
+pub mod rerate;
 #[cfg(test)]
 mod tests;
 

@@ -251,8 +251,19 @@ fn a_cap_is_put_in_where_the_caller_wrote_none() {
         ),
         (
             r#" { "model":"small","max_tokens":null,"n":3}"#,
-            r#" { "model":"gpt-x","max_tokens":100,"n":3}"#,
+            r#" {"max_completion_tokens":100, "model":"gpt-x","max_tokens":null,"n":3}"#,
             (None, 3),
+        ),
+        (
+            r#"{"model":"small","max_completion_tokens":null}"#,
+            r#"{"model":"gpt-x","max_completion_tokens":100}"#,
+            (None, 1),
+        ),
+        // another's name for it gives way
+        (
+            r#"{"model":"small","max_output_tokens":7,"prompt":["a","b"]}"#,
+            r#"{"max_completion_tokens":100,"model":"gpt-x","max_output_tokens":null,"prompt":["a","b"]}"#,
+            (Some(7), 2),
         ),
         (
             r#"{"stream":true,"model":"small"}"#,
@@ -270,6 +281,37 @@ fn a_cap_is_put_in_where_the_caller_wrote_none() {
         assert_eq!(String::from_utf8(written.unwrap()).unwrap(), want);
         let length = splice.length(body.len(), "gpt-x", StreamUsage::Asked, Some(cap));
         assert_eq!(length, want.len());
+    }
+}
+
+#[test]
+fn a_cap_binds_where_its_name_is_known() {
+    for (fields, field, want) in [
+        ("", "max_tokens", false),
+        (r#","max_tokens":null"#, "max_tokens", false),
+        (r#","max_tokens":5"#, "max_tokens", true),
+        (r#","max_tokens":5"#, "max_completion_tokens", true),
+        (r#","max_completion_tokens":5"#, "max_tokens", false),
+        (r#","max_tokens":5"#, "max_output_tokens", false),
+        (r#","max_output_tokens":5"#, "max_output_tokens", true),
+    ] {
+        let request = parsed(&format!(r#"{{"model":"small"{fields}}}"#)).unwrap();
+        assert_eq!(request.wishes.caps.bind(field), want, "{fields} {field}");
+    }
+}
+
+#[test]
+fn every_prompt_has_its_answers() {
+    for (prompt, want) in [
+        (r#""[\"a\",\"b\"]""#, 2),
+        (r#"["a","b", "c"]"#, 6),
+        ("[1,2,3,4]", 2),
+        ("[ [1,2],[3]]", 4),
+        ("[]", 2),
+        ("null", 2),
+    ] {
+        let body = format!(r#"{{"model":"small","n":2,"prompt":{prompt}}}"#);
+        assert_eq!(parsed(&body).unwrap().wishes.choices, want, "{prompt}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known of a request when its way is chosen.
 
+use super::explanation::Because;
 use super::traits::Traits;
 use super::wishes::Wishes;
 use crate::config::Key;
@@ -12,8 +13,8 @@ pub struct Ask<'a> {
     pub model: usize,
     /// Positions of the models the caller would take instead, in order.
     pub instead: &'a [usize],
-    /// The position of the model that answers because a budget is nearly spent.
-    pub downgraded_to: Option<usize>,
+    /// The position of the model that answers because a budget is nearly spent or a limit is reached.
+    pub downgraded_to: Option<(usize, Because)>,
     /// The path.
     pub endpoint: &'static str,
     /// Whether the answer streams.

@@ -13,6 +13,7 @@ use crate::config::routing::{Capability, Strategy};
 use crate::config::{Gateway, Switches};
 use crate::handoff::ATTEMPTS_MAX;
 use crate::health::{Attempted, DeploymentId, Standing};
+use crate::limits::quota::DAILY_BUDGET;
 
 /// One who may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub fn route<'a>(
 ) -> (Result<Vec<Pick>, Impossible<'a>>, Explanation) {
     let ruling = policy::ruling(config, ask);
     let (model, because) = match (ask.downgraded_to, ruling.model) {
-        (Some(model), _) if model != ask.model => (model, Because::Budget),
+        (Some((model, because)), _) if model != ask.model => (model, because),
         (_, Some(model)) if model != ask.model => (model, Because::Policy),
         _ => (ask.model, Because::Asked),
     };
@@ -124,7 +125,7 @@ fn models(
     because: Because,
 ) -> Vec<(usize, After, Led)> {
     let mut order = vec![(model, After::Failure, Led::ByOperator)];
-    if because != Because::Budget {
+    if !matches!(because, Because::Budget | Because::Limit) {
         let wishes = ask.instead.iter();
         order.extend(wishes.map(|model| (*model, After::Failure, Led::ByCaller)));
     }
@@ -407,14 +408,19 @@ impl<'a> Chain<'a, '_> {
                 Verdict::Asked(_) => None,
             });
         let whys: Vec<Why> = whys.collect();
-        (Err(impossible(&whys)), self.explanation)
+        (Err(impossible(&whys, self.ask.now_ms())), self.explanation)
     }
 }
 
 /// What passes is told first; else what came nearest to being asked.
-fn impossible<'a>(whys: &[Why]) -> Impossible<'a> {
+fn impossible<'a>(whys: &[Why], now_ms: u64) -> Impossible<'a> {
+    const DAY_MS: u64 = 86_400_000;
     let wait = |why: &Why| match why {
         Why::Cooling { for_ms } | Why::Resting { for_ms } => Some((*for_ms, *why)),
+        Why::NoRoom(DAILY_BUDGET) => {
+            let today_ms = now_ms.checked_rem(DAY_MS).unwrap_or_default();
+            Some((DAY_MS.saturating_sub(today_ms), *why))
+        }
         // Buckets refill within a minute, and nobody here knows when.
         Why::NoRoom(_) => Some((1_000, *why)),
         Why::SwitchedOff

@@ -39,6 +39,8 @@ pub enum Because {
     Policy,
     /// A budget is nearly spent.
     Budget,
+    /// A limit by the minute is reached.
+    Limit,
 }
 
 /// One candidate.
@@ -100,6 +102,7 @@ impl Explanation {
         match (self.because, self.strategy) {
             (Because::Policy, _) => "policy",
             (Because::Budget, _) => "budget",
+            (Because::Limit, _) => "limit",
             (Because::Asked, Strategy::Ordered) => "first_in_order",
             (Because::Asked, Strategy::Weighted) => "weighted",
             (Because::Asked, Strategy::Cheapest) => "cheapest",

@@ -25,6 +25,7 @@ pub use memory::Memory;
 use std::collections::BTreeMap;
 
 use crate::health::{DeploymentId, Table};
+use crate::money::usual::Usual;
 
 /// How the world is when a request comes, as one worker knows it.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,8 @@ pub struct Weather {
     pub full: BTreeMap<DeploymentId, &'static str>,
     /// What the worker remembers from request to request.
     pub memory: Memory,
+    /// How long answers usually are.
+    pub usual: Usual,
     /// Chance: another number for each request.
     pub random: u64,
 }

@@ -17,6 +17,10 @@ pub enum CommonScope {
     Model(String),
     /// Those with a tag.
     Tag(String),
+    /// Those to an endpoint, by its path.
+    Endpoint(String),
+    /// Those of callers of a tier.
+    Tier(String),
 }
 
 /// Budgets and limits that many callers share.
@@ -40,6 +44,8 @@ impl CommonScope {
             None if name == "everyone" => Some(Self::Everyone),
             Some(("model", model)) if !model.is_empty() => Some(Self::Model(model.to_owned())),
             Some(("tag", tag)) if !tag.is_empty() => Some(Self::Tag(tag.to_owned())),
+            Some(("endpoint", path)) if !path.is_empty() => Some(Self::Endpoint(path.to_owned())),
+            Some(("tier", tier)) if !tier.is_empty() => Some(Self::Tier(tier.to_owned())),
             _ => None,
         }
     }
@@ -52,6 +58,8 @@ impl fmt::Display for CommonScope {
             Self::Everyone => out.write_str("everyone"),
             Self::Model(model) => write!(out, "model:{model}"),
             Self::Tag(tag) => write!(out, "tag:{tag}"),
+            Self::Endpoint(path) => write!(out, "endpoint:{path}"),
+            Self::Tier(tier) => write!(out, "tier:{tier}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::budget::{Budget, Mode};
 use super::common::Common;
 use super::tenant::Tenant;
-use crate::config::{Limits, OnDisconnect, Records, Terms, moment};
+use crate::config::{Limits, OnDisconnect, Queue, Records, Terms, moment};
 use crate::money::thresholds::{Action, STEPS, Step};
 use crate::money::window::Period;
 use crate::units::NanoUsd;
@@ -34,16 +34,16 @@ pub fn tenant(tenant: &Tenant) -> Map<String, Value> {
     );
     put("disabled", tenant.disabled.then_some(json!(true)));
     put("expires", tenant.expires.map(|at| json!(moment::show(at))));
-    form.extend(money(&tenant.budgets, tenant.limits));
+    form.extend(money(&tenant.budgets, &tenant.limits));
     form
 }
 
 /// What may be written of what many share.
 pub fn common(common: &Common) -> Map<String, Value> {
-    money(&common.budgets, common.limits)
+    money(&common.budgets, &common.limits)
 }
 
-fn money(budgets: &[Budget], limits: Limits) -> Map<String, Value> {
+fn money(budgets: &[Budget], limits: &Limits) -> Map<String, Value> {
     let mut form = Map::new();
     let mut put = |field: &str, value: Option<Value>| {
         form.extend(value.map(|value| (field.to_owned(), value)));
@@ -71,6 +71,13 @@ fn money(budgets: &[Budget], limits: Limits) -> Map<String, Value> {
     put(
         "burst",
         limits.burst_percent.map(|it| json!(format!("{it}%"))),
+    );
+    put("limit_each", limits.each.map(|it| json!(it.name())));
+    let queue = |queue: Queue| json!({"max_wait": format!("{}ms", queue.max_wait_ms), "max_waiting": queue.max_waiting});
+    put("queue", limits.queue.map(queue));
+    put(
+        "downgrade_to",
+        limits.downgrade_to.as_ref().map(|it| json!(it)),
     );
     form
 }

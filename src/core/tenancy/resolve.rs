@@ -60,7 +60,7 @@ pub(super) fn key(directory: &Directory, name: &str, sha256: &KeyHash) -> Option
             .collect(),
         limits: levels
             .iter()
-            .filter_map(|(scope, tenant)| limited(scope, tenant.limits))
+            .filter_map(|(scope, tenant)| limited(scope, &tenant.limits))
             .collect(),
     })
 }
@@ -82,11 +82,11 @@ fn all_allow<'a>(lists: impl Iterator<Item = Option<&'a Vec<String>>>) -> Option
     allowed
 }
 
-fn limited(scope: &str, limits: Limits) -> Option<Limited> {
+fn limited(scope: &str, limits: &Limits) -> Option<Limited> {
     (!limits.is_empty()).then(|| Limited {
         scope: ScopeId::named(scope),
         name: scope.to_owned(),
-        limits,
+        limits: limits.clone(),
     })
 }
 
@@ -98,7 +98,7 @@ pub(super) fn commons<'a>(
     let mut commons = Commons::default();
     for (scope, common) in described {
         let name = scope.to_string();
-        commons.limits.extend(limited(&name, common.limits));
+        commons.limits.extend(limited(&name, &common.limits));
         let Some(purse) = purse(&name, &common.budgets) else {
             continue;
         };
@@ -109,6 +109,12 @@ pub(super) fn commons<'a>(
             }
             CommonScope::Tag(tag) => {
                 commons.tags.insert(tag.clone(), vec![purse]);
+            }
+            CommonScope::Endpoint(path) => {
+                commons.endpoints.insert(path.clone(), vec![purse]);
+            }
+            CommonScope::Tier(tier) => {
+                commons.tiers.insert(tier.clone(), vec![purse]);
             }
         }
     }

@@ -83,6 +83,21 @@ impl Images {
     }
 }
 
+impl Images {
+    /// The most that an image of any size can be; none where the rule knows no end.
+    pub(super) fn most(self) -> Option<u64> {
+        match self {
+            // Within 2048 x 2048, with a shorter side of 768: two squares by four.
+            Self::Tiles { base, tile } => Some(base.saturating_add(tile.saturating_mul(8))),
+            Self::Patches { thousandths } => {
+                Some(1536_u64.saturating_mul(thousandths).div_ceil(1000))
+            }
+            Self::Area => Some(1600),
+            Self::Crops => None,
+        }
+    }
+}
+
 impl Size {
     /// Shrunk, not grown, to fit.
     fn within(self, width: u64, height: u64) -> Self {
@@ -138,6 +153,18 @@ pub(super) fn size_in(url: Text<'_>) -> Option<Size> {
     if !head.starts_with("data:") || !head.ends_with(";base64") {
         return None;
     }
+    size_of_base64(data)
+}
+
+/// The same, of base64 without an address around it. Escaped slashes are not looked through.
+pub(super) fn size_of(data: Text<'_>) -> Option<Size> {
+    match data {
+        Text::Plain(data) => size_of_base64(data),
+        Text::Escaped(_) => None,
+    }
+}
+
+fn size_of_base64(data: &str) -> Option<Size> {
     let data = Base64(data.as_bytes());
     png(data)
         .or_else(|| gif(data))

@@ -2,6 +2,7 @@
 
 pub use tollgate_tokens::{Counter, Encoding, Text};
 
+mod bound;
 mod burden;
 mod family;
 mod framing;
@@ -10,6 +11,7 @@ mod images;
 mod json;
 mod learned;
 
+pub use bound::{Audio, Beyond, Bound, Media};
 pub use burden::{UNITS_MAX, is_bearable};
 pub use family::{Family, Function, Vendor};
 pub use framing::{Count, How, count_chat};

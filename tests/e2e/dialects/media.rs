@@ -104,7 +104,7 @@ fn a_form_arrives_as_it_was_written_but_for_the_model() {
             let (input, output, source) = metered(&gateway, reply.header("x-tollgate-trace-id"));
             assert_eq!(
                 (input, output > 0, source.as_str()),
-                (size as u64, true, "provider")
+                (u64::try_from(size).unwrap(), true, "provider")
             );
         }
     }

@@ -231,7 +231,8 @@ fn under_strict_records_nobody_is_answered_before_there_is_a_record() {
     );
 }
 
-fn code(reply: &Reply) -> String {
+/// The code of a refusal.
+pub(crate) fn code(reply: &Reply) -> String {
     let code = &reply.json()["error"]["code"];
     code.as_str().unwrap_or_default().to_owned()
 }

@@ -1,6 +1,6 @@
 //! What applications are written with: LangChain and the Vercel AI SDK reach every provider over each dialect they speak.
 
-use super::dialects::{ANTHROPIC, Dialect, OPENAI, agrees_with};
+use super::dialects::{ANTHROPIC, COHERE, Dialect, GEMINI, OPENAI, agrees_with};
 
 /// Each of these is said over chat completions, responses and messages.
 fn each(lines: &str) -> String {

@@ -25,6 +25,8 @@ const CORE_LAYERS: &[&[&str]] = &[
         "callers",
         "cover",
         "limits",
+        "vouched",
+        "multipart",
         "cache",
         "handoff",
         "metrics",

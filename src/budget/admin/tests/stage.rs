@@ -14,7 +14,7 @@ use tollgate_core::tenancy::{Directory, ScopeSpec};
 use tollgate_core::units::{NanoUsd, Timestamp};
 
 use crate::admin::token::AdminToken;
-use crate::admin::{BASE, Backend, Context, Decide, Refused, Settings, serve};
+use crate::admin::{BASE, Backend, Context, Decide, Refused, Reprice, Settings, serve};
 use crate::store::*;
 
 pub(super) const TOKEN: &str = "0123456789abcdef0123";
@@ -45,6 +45,11 @@ impl Backend for Service {
         Ok(())
     }
 
+    fn reprice(&self, reprice: Reprice) -> Result<usize, Refused> {
+        self.audit.lock().unwrap().push(reprice.audit);
+        Ok(0)
+    }
+
     fn read(
         &self,
         read: &mut dyn FnMut(&mut dyn Reader) -> Result<(), StoreError>,
@@ -61,6 +66,10 @@ impl Backend for Service {
         budgets
             .map(|budget| window_at(budget.period, &FixedOffset(0), now))
             .collect()
+    }
+
+    fn recall(&self, _: &str) -> Result<u64, Refused> {
+        Ok(1)
     }
 
     fn health(&self) -> Result<(), String> {
@@ -269,7 +278,7 @@ impl Stage {
         let text = response.body_mut().read_to_string().unwrap();
         (
             response.status().as_u16(),
-            serde_json::from_str(&text).unwrap_or(json!(text)),
+            serde_json::from_str(&text).unwrap_or_else(|_| json!(text)),
         )
     }
 

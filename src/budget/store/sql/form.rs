@@ -114,7 +114,7 @@ pub(super) fn stream(row: &mut Row) -> Answer<((Incarnation, StreamId), Stream)>
 }
 
 type GrantForm = (u64, u64, u32, u64, u32);
-type StatusForm = (u64, u8, u64, u64, Option<u64>);
+type StatusForm = (u64, u8, u64, u64, Option<u64>, Option<u64>);
 type ReplyForm = (u64, Vec<GrantForm>, Vec<u64>, Vec<u64>, Vec<StatusForm>);
 
 fn reply_text(reply: &SyncReply) -> String {
@@ -134,6 +134,7 @@ fn reply_text(reply: &SyncReply) -> String {
             status.spent.0,
             status.limit.0,
             status.resets_in_ms,
+            status.left.map(|left| left.0),
         )
     };
     let scopes = |scopes: &[ScopeId]| scopes.iter().map(|scope| scope.0).collect::<Vec<u64>>();
@@ -163,13 +164,14 @@ fn read_reply(text: &str) -> Answer<SyncReply> {
         recall: recall.into_iter().map(ScopeId).collect(),
         status: Vec::with_capacity(status.len()),
     };
-    for (scope, action, spent, limit, resets_in_ms) in status {
+    for (scope, action, spent, limit, resets_in_ms, left) in status {
         reply.status.push(Status {
             scope: ScopeId(scope),
             action: read_action(action)?,
             spent: NanoUsd(spent),
             limit: NanoUsd(limit),
             resets_in_ms,
+            left: left.map(NanoUsd),
         });
     }
     Ok(reply)
@@ -399,6 +401,7 @@ mod tests {
             spent: NanoUsd(3),
             limit: NanoUsd(u64::MAX),
             resets_in_ms: Some(7),
+            left: Some(NanoUsd(8)),
         };
         use Action::{Downgrade, Log, None, Refuse, Warn};
         let reply = SyncReply {

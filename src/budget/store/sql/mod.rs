@@ -6,6 +6,7 @@ mod form;
 mod lost_answers;
 mod reader;
 mod record_form;
+mod records;
 mod rows;
 mod transaction;
 mod writes;
@@ -29,8 +30,6 @@ use writes::Writes;
 
 /// One text a version. A database that was made by an older program is brought up to date, step by step, and never back.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
-/// Sums that are kept in memory so that they need not be read before they are written.
-const ROLLUPS_MAX: usize = 65_536;
 /// Series that are known to be written.
 const SERIES_MAX: usize = 262_144;
 /// A broken connection is made anew so often before the caller hears of it.
@@ -54,7 +53,11 @@ struct Known {
     alert: u64,
     audit: u64,
     entry: u64,
-    rollups: BTreeMap<(u64, SeriesId), Figures>,
+    /// Records so far, forgotten ones too.
+    record: u64,
+    /// Sums that stand only in `rollup_pending`, and how many rows they are there.
+    pending: BTreeMap<(u64, SeriesId), Figures>,
+    pending_rows: usize,
     series: HashSet<SeriesId>,
 }
 
@@ -157,9 +160,6 @@ impl<E: Engine + 'static> SqlStore<E> {
     fn revision(&mut self) -> Result<Committed, StoreError> {
         let known = self.know().map_err(Fault::told)?;
         let revision = Revision(known.revision);
-        if known.rollups.len() > ROLLUPS_MAX {
-            known.rollups.clear();
-        }
         if known.series.len() > SERIES_MAX {
             known.series.clear();
         }

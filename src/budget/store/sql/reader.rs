@@ -7,7 +7,7 @@ use tollgate_core::money::ledger::{Opening, View};
 use tollgate_core::units::{NanoUsd, Timestamp};
 
 use super::engine::{Answer, Engine, Fault, Row, Value};
-use super::record_form::{RECORD_COLUMNS, ROLLUP_COLUMNS, record, rollup, series};
+use super::record_form::{RECORD_COLUMNS, ROLLUP_COLUMNS, record, rollup, series, trace_hash};
 use super::rows::{self, all};
 use super::{form, rows::ALERTS};
 use crate::store::Reader;
@@ -89,8 +89,11 @@ impl<E: Engine> Reader for SqlReader<E> {
                 Ok(())
             })?;
             let (first, end) = hours(query);
-            let sql =
-                format!("select {ROLLUP_COLUMNS} from rollup_hour where hour >= $1 and hour < $2");
+            let of = |table: &str| {
+                format!("select {ROLLUP_COLUMNS} from {table} where hour >= $1 and hour < $2")
+            };
+            // In one statement, or what is just being folded would be seen twice, or not at all.
+            let sql = format!("{} union all {}", of("rollup_hour"), of("rollup_pending"));
             engine.each(&sql, &[first.into(), end.into()], &mut |mut row| {
                 let ((hour, id), figures) = rollup(&mut row)?;
                 builder.sums(hour, id, &figures);
@@ -289,10 +292,13 @@ impl<'filter> Search<'filter> {
         };
         let direction = direction(self.filter.order);
         let ids = series.keys().map(|id| id.0.cast_signed()).collect();
-        let sql = format!(
-            "select distinct hour from rollup_hour where series in LIST($1) and hour >= $2 and hour <= $3 \
-            order by hour {direction}"
-        );
+        let of = |table: &str| {
+            format!(
+                "select hour from {table} where series in LIST($1) and hour >= $2 and hour <= $3"
+            )
+        };
+        let (sums, pending) = (of("rollup_hour"), of("rollup_pending"));
+        let sql = format!("{sums} union {pending} order by hour {direction}");
         let values = [
             Value::List(ids),
             hour_of(from).into(),
@@ -387,9 +393,10 @@ impl<'filter> Search<'filter> {
             values.extend(place.map(Value::from));
         }
         if let Some(trace) = &filter.trace {
-            let hours = self.hours_of_records(engine)?;
-            values.push(Value::List(hours));
-            sql.push_str(&format!(" and hour in LIST(${})", values.len()));
+            values.push(Value::List(chunks(engine)?));
+            sql.push_str(&format!(" and chunk in LIST(${})", values.len()));
+            values.push(trace_hash(trace).into());
+            sql.push_str(&format!(" and trace_hash = ${}", values.len()));
             values.push(trace.as_str().into());
             sql.push_str(&format!(" and trace = ${}", values.len()));
         }
@@ -400,26 +407,6 @@ impl<'filter> Search<'filter> {
             values.len()
         ));
         all(engine, &sql, &values, record)
-    }
-
-    /// A trace has no time, and its index begins with the hour, so that inserting touches few pages: all hours are asked.
-    fn hours_of_records(&self, engine: &mut impl Engine) -> Answer<Vec<i64>> {
-        let sql = "select (select min(at) from record), (select max(at) from record)";
-        let bounds = all(engine, sql, &[], |row| {
-            Ok((row.optional()?, row.optional()?))
-        })?;
-        let Some((Some(first), Some(last))) = bounds.first().copied() else {
-            return Ok(Vec::new());
-        };
-        let first = hour_of(self.filter.from.unwrap_or_default().max(Timestamp(first)));
-        let last = hour_of(
-            self.filter
-                .until
-                .map_or(Timestamp(last), |until| until.min(Timestamp(last))),
-        );
-        // Ten years, against a clock that was wrong once.
-        let first = first.max(last.saturating_sub(87_600));
-        Ok((first..=last).map(u64::cast_signed).collect())
     }
 
     /// With the values of their series.
@@ -443,6 +430,18 @@ impl<'filter> Search<'filter> {
         };
         Ok(found.into_iter().map(named).collect())
     }
+}
+
+/// Every chunk that has records: each has its part of the index of traces.
+fn chunks(engine: &mut impl Engine) -> Answer<Vec<i64>> {
+    let sql = "select (select min(chunk) from record), (select max(chunk) from record)";
+    let bounds = all(engine, sql, &[], |row| {
+        Ok((row.optional()?, row.optional()?))
+    })?;
+    let Some((Some(first), Some(last))) = bounds.first().copied() else {
+        return Ok(Vec::new());
+    };
+    Ok((first..=last).map(u64::cast_signed).collect())
 }
 
 fn direction(order: Order) -> &'static str {

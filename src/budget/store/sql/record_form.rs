@@ -1,5 +1,6 @@
 //! Records, series and sums as values of columns, and back.
 
+use sha2::{Digest, Sha256};
 use tollgate_core::money::ids::{Incarnation, RecordNumber, StreamId};
 use tollgate_core::units::{NanoUsd, Timestamp, Tokens};
 use tollgate_core::usage::Usage;
@@ -21,8 +22,9 @@ pub(super) const RECORD: Table = Table {
         ("stream", Int),
         ("number", Int),
         ("at", Int),
-        ("hour", Int),
         ("series", Int),
+        ("chunk", Int),
+        ("trace_hash", Int),
         ("trace", Text),
         ("status", Int),
         ("ending", Text),
@@ -45,7 +47,23 @@ pub(super) const RECORD: Table = Table {
     clash: Clash::Fail,
 };
 
-pub(super) fn record_values(record: &StoredRecord, series: SeriesId) -> Vec<Value> {
+/// So many records that came together have an index of their traces in common. Traces are random: the smaller the index, the
+/// fewer pages are touched by what comes in, and the more of them a search has to ask.
+const CHUNK: u64 = 1_024;
+
+/// The chunk of the record of this number, counted over all.
+pub(super) fn chunk_of(count: u64) -> u64 {
+    count / CHUNK
+}
+
+/// What stands in the index for a trace.
+pub(super) fn trace_hash(trace: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(trace.as_bytes()).into();
+    u64::from_le_bytes(digest.first_chunk().copied().unwrap_or_default())
+}
+
+/// The record that is the `count`th of all.
+pub(super) fn record_values(record: &StoredRecord, series: SeriesId, count: u64) -> Vec<Value> {
     let facts = &record.facts;
     let pricing: u32 = match facts.pricing {
         Pricing::Known => 0,
@@ -61,8 +79,9 @@ pub(super) fn record_values(record: &StoredRecord, series: SeriesId) -> Vec<Valu
         record.name.stream.0.into(),
         record.name.number.0.into(),
         facts.at.0.into(),
-        facts.hour().into(),
         series.0.into(),
+        chunk_of(count).into(),
+        trace_hash(&facts.trace).into(),
         facts.trace.as_str().into(),
         u32::from(facts.status).into(),
         facts.end.as_str().into(),
@@ -202,6 +221,36 @@ pub(super) const ROLLUP: Table = Table {
     ],
     keys: 2,
     clash: Clash::Replace,
+};
+
+/// The same, by the commit that brought it.
+pub(super) const PENDING: Table = Table {
+    name: "rollup_pending",
+    columns: &[
+        ("position", Int),
+        ("hour", Int),
+        ("series", Int),
+        ("requests", Int),
+        ("errors", Int),
+        ("client_left", Int),
+        ("fallbacks", Int),
+        ("input", Int),
+        ("cached_input", Int),
+        ("cache_write", Int),
+        ("output", Int),
+        ("reasoning", Int),
+        ("cost", Int),
+        ("unpriced", Int),
+        ("cache_hits", Int),
+        ("cache_misses", Int),
+        ("saved", Int),
+        ("duration_ms", Int),
+        ("durations", Bytes),
+        ("first_token_ms", Int),
+        ("first_tokens", Bytes),
+    ],
+    keys: 3,
+    clash: Clash::Fail,
 };
 
 /// What [`rollup`] reads.

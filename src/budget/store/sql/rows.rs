@@ -9,6 +9,7 @@ use tollgate_core::units::Timestamp;
 use super::Known;
 use super::engine::{Answer, Engine, Fault, Row, Value, damaged};
 use super::form;
+use super::record_form::{ROLLUP_COLUMNS, rollup};
 use super::writes::name_values;
 use crate::store::commit::{AlertId, RecordName, Revision};
 use crate::store::error::StoreError;
@@ -43,8 +44,14 @@ pub(super) fn known(engine: &mut impl Engine, epoch: u64) -> Answer<Known> {
             "alert" => known.alert = value,
             "audit" => known.audit = value,
             "entry" => known.entry = value,
+            "record" => known.record = value,
             _ => {}
         }
+    }
+    let sql = format!("select {ROLLUP_COLUMNS} from rollup_pending");
+    for (name, figures) in all(engine, &sql, &[], rollup)? {
+        known.pending.entry(name).or_default().add(&figures);
+        known.pending_rows = known.pending_rows.saturating_add(1);
     }
     Ok(known)
 }

@@ -2,7 +2,7 @@
 -- CLUSTERED or PLAIN, SQLite keeps it by its key, or by the order of arrival.
 -- Numbers that are unsigned in the program are stored as the same 64 bits, signed.
 
--- Numbers that are given out once: incarnation, lease, revision, alert, audit, entry.
+-- Numbers that are given out once: incarnation, lease, record, revision, alert, audit, entry.
 create table counter (name TEXT not null, value BIGINT not null, primary key (name)) CLUSTERED;
 
 -- Who may write: whoever raised the epoch last. The position grows by one with each commit, so that a commit whose
@@ -53,14 +53,14 @@ create table record_entry (
 -- Records, as long as they are kept; what is known of one stands in columns, and all of it in its line.
 create table record (
   incarnation BIGINT not null, stream BIGINT not null, number BIGINT not null, at BIGINT not null,
-  hour BIGINT not null, series BIGINT not null, trace TEXT not null, status BIGINT not null, ending TEXT not null,
+  series BIGINT not null, chunk BIGINT not null, trace_hash BIGINT not null, trace TEXT not null, status BIGINT not null, ending TEXT not null,
   input BIGINT not null, cached_input BIGINT not null, cache_write BIGINT not null, output BIGINT not null,
   reasoning BIGINT not null, cost BIGINT not null, pricing BIGINT not null, duration_ms BIGINT not null,
   first_token_ms BIGINT, attempts BIGINT not null, cache BIGINT not null, saved BIGINT not null,
   corrected BIGINT, charges TEXT not null, line TEXT not null,
   primary key (incarnation, stream, number)) PLAIN;
 create index record_at on record (at);
-create index record_trace on record (hour, trace);
+create index record_trace on record (chunk, trace_hash);
 
 -- What records are told apart by, and their sums by hour: reports read nothing else.
 create table series (
@@ -76,6 +76,16 @@ create table rollup_hour (
   duration_ms BIGINT not null, durations BLOB not null, first_token_ms BIGINT not null, first_tokens BLOB not null,
   primary key (hour, series)) CLUSTERED;
 create index rollup_series on rollup_hour (series, hour);
+-- What came since the sums were written last. Reports add both: the sums lie all over their table, and to write each of
+-- them with every record would be most of the work.
+create table rollup_pending (
+  position BIGINT not null,
+  hour BIGINT not null, series BIGINT not null, requests BIGINT not null, errors BIGINT not null,
+  client_left BIGINT not null, fallbacks BIGINT not null, input BIGINT not null, cached_input BIGINT not null,
+  cache_write BIGINT not null, output BIGINT not null, reasoning BIGINT not null, cost BIGINT not null,
+  unpriced BIGINT not null, cache_hits BIGINT not null, cache_misses BIGINT not null, saved BIGINT not null,
+  duration_ms BIGINT not null, durations BLOB not null, first_token_ms BIGINT not null, first_tokens BLOB not null,
+  primary key (position, hour, series)) CLUSTERED;
 
 -- Keys, teams, budgets, switches.
 create table entity (

@@ -1,25 +1,14 @@
-//! One transaction: the fence, the rows, and the sums by hour that follow from the records.
+//! One transaction: the fence, and the rows of every kind.
 
-use std::collections::BTreeMap;
+use tollgate_core::units::Timestamp;
 
-use tollgate_core::units::{NanoUsd, Timestamp};
-
-use super::Known;
-use super::engine::{Answer, Clash, Engine, Fault, Kind, Table, Value, damaged};
-use super::form;
-use super::record_form::{
-    RECORD, ROLLUP, ROLLUP_COLUMNS, SERIES, record_values, rollup, rollup_values, series_values,
-};
-use super::writes::{RecordEntry, Writes, name_values};
+use super::engine::{Answer, Clash, Engine, Fault, Kind, Table, Value};
+use super::writes::Writes;
+use super::{Known, form, records};
 use crate::store::commit::AlertOutcome;
 use crate::store::error::StoreError;
-use crate::store::figures::Figures;
-use crate::store::series::SeriesId;
 
 use Kind::{Int, Text};
-
-/// Sums by hour and series.
-type Sums = BTreeMap<(u64, SeriesId), Figures>;
 
 /// Begins, raises the position, lets `write` write, and commits. What `write` says is known only afterwards.
 pub(super) fn run<E: Engine>(
@@ -37,10 +26,9 @@ pub(super) fn run<E: Engine>(
         // will see which.
         return Err(Fault::Gone("another commit came in between".to_owned()));
     }
-    write(engine, known)?;
-    engine.commit()?;
     known.position = position;
-    Ok(())
+    write(engine, known)?;
+    engine.commit()
 }
 
 pub(super) fn write<E: Engine>(
@@ -50,7 +38,7 @@ pub(super) fn write<E: Engine>(
     writes: &Writes,
 ) -> Answer<()> {
     write_ledger(engine, writes)?;
-    write_records(engine, known, now, writes)?;
+    records::write(engine, known, now, writes)?;
     write_entries(engine, known, now, writes)?;
     write_alerts(engine, known, now, writes)?;
     write_entities(engine, known, writes)?;
@@ -81,147 +69,6 @@ fn write_ledger(engine: &mut impl Engine, writes: &Writes) -> Answer<()> {
     let opened = writes.opened.iter();
     let rows = opened.map(|(name, row)| form::opening_values(*name, row));
     engine.write(&form::OPENING, rows.collect())
-}
-
-fn write_records(
-    engine: &mut impl Engine,
-    known: &mut Known,
-    now: Timestamp,
-    writes: &Writes,
-) -> Answer<()> {
-    let mut sums = Sums::new();
-    let mut series = BTreeMap::new();
-    let mut rows = Vec::with_capacity(writes.records.len());
-    for record in &writes.records {
-        let id = record.facts.series.id();
-        rows.push(record_values(record, id));
-        let name = (record.facts.hour(), id);
-        sums.entry(name).or_default().add(&record.facts.figures());
-        if !known.series.contains(&id) {
-            series.insert(id, &record.facts.series);
-        }
-    }
-    engine.write(&RECORD, rows)?;
-    let rows = series.iter().map(|(id, row)| series_values(*id, row));
-    engine.write(&SERIES, rows.collect())?;
-    let series: Vec<SeriesId> = series.into_keys().collect();
-    add_sums(engine, known, sums)?;
-    correct_records(engine, known, now, &writes.record_entries)?;
-    known.series.extend(series);
-    Ok(())
-}
-
-/// Adds to what stands in the database.
-fn add_sums(engine: &mut impl Engine, known: &mut Known, sums: Sums) -> Answer<()> {
-    read_sums(engine, known, sums.keys())?;
-    let mut rows = Vec::with_capacity(sums.len());
-    for ((hour, series), figures) in sums {
-        let sum = known.rollups.entry((hour, series)).or_default();
-        sum.add(&figures);
-        rows.push(rollup_values(hour, series, sum));
-    }
-    engine.write(&ROLLUP, rows)
-}
-
-/// Reads the sums that are not known.
-fn read_sums<'name>(
-    engine: &mut impl Engine,
-    known: &mut Known,
-    names: impl Iterator<Item = &'name (u64, SeriesId)>,
-) -> Answer<()> {
-    let mut missing: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
-    for (hour, series) in names {
-        if !known.rollups.contains_key(&(*hour, *series)) {
-            let of_hour = missing.entry(*hour).or_default();
-            of_hour.push(series.0.cast_signed());
-        }
-    }
-    let sql =
-        format!("select {ROLLUP_COLUMNS} from rollup_hour where hour = $1 and series in LIST($2)");
-    for (hour, series) in missing {
-        engine.each(&sql, &[hour.into(), Value::List(series)], &mut |mut row| {
-            let (name, figures) = rollup(&mut row)?;
-            known.rollups.insert(name, figures);
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-const RECORD_ENTRY: Table = Table {
-    name: "record_entry",
-    columns: &[
-        ("id", Int),
-        ("at", Int),
-        ("incarnation", Int),
-        ("stream", Int),
-        ("number", Int),
-        ("old_cost", Int),
-        ("new_cost", Int),
-        ("reason", Text),
-    ],
-    keys: 1,
-    clash: Clash::Fail,
-};
-
-fn correct_records(
-    engine: &mut impl Engine,
-    known: &mut Known,
-    now: Timestamp,
-    entries: &[RecordEntry],
-) -> Answer<()> {
-    for entry in entries {
-        let [incarnation, stream, number] = name_values(entry.name);
-        let name = [incarnation.clone(), stream.clone(), number.clone()];
-        let sql = "select hour, series, cost, corrected from record \
-            where incarnation = $1 and stream = $2 and number = $3";
-        let mut found = None;
-        engine.each(sql, &name, &mut |mut row| {
-            let place = (row.number()?, SeriesId(row.number()?));
-            let (cost, corrected) = (row.number()?, row.optional()?);
-            found = Some((place, NanoUsd(corrected.unwrap_or(cost))));
-            Ok(())
-        })?;
-        let place = match found {
-            Some((place, cost)) if cost == entry.old => place,
-            _ => return Err(Fault::Told(StoreError::RecordDiffers(entry.name))),
-        };
-        let sql = "update record set corrected = $4 \
-            where incarnation = $1 and stream = $2 and number = $3";
-        let [one, two, three] = name;
-        engine.execute(sql, &[one, two, three, entry.new.0.into()])?;
-        known.entry = known.entry.saturating_add(1);
-        let row = vec![
-            known.entry.into(),
-            now.0.into(),
-            incarnation,
-            stream,
-            number,
-            entry.old.0.into(),
-            entry.new.0.into(),
-            entry.reason.as_str().into(),
-        ];
-        engine.write(&RECORD_ENTRY, vec![row])?;
-        correct_sum(engine, known, place, entry)?;
-    }
-    Ok(())
-}
-
-fn correct_sum(
-    engine: &mut impl Engine,
-    known: &mut Known,
-    (hour, series): (u64, SeriesId),
-    entry: &RecordEntry,
-) -> Answer<()> {
-    read_sums(engine, known, [(hour, series)].iter())?;
-    let Some(sum) = known.rollups.get_mut(&(hour, series)) else {
-        return Err(damaged(format!("record {} is in no sum", entry.name)));
-    };
-    let less = sum.cost.minus(entry.old);
-    let less = less.map_err(|_| damaged(format!("the sum of hour {hour} is too small")))?;
-    sum.cost = NanoUsd(less.0.saturating_add(entry.new.0));
-    let row = rollup_values(hour, series, sum);
-    engine.write(&ROLLUP, vec![row])
 }
 
 const ACCOUNT_ENTRY: Table = Table {
@@ -397,6 +244,9 @@ fn write_entities(engine: &mut impl Engine, known: &mut Known, writes: &Writes) 
 fn write_counters(engine: &mut impl Engine, known: &Known, writes: &Writes) -> Answer<()> {
     let mut rows: Vec<Vec<Value>> = Vec::new();
     let mut note = |name: &str, value: u64| rows.push(vec![name.into(), value.into()]);
+    if !writes.records.is_empty() {
+        note("record", known.record);
+    }
     if let Some(counters) = writes.counters {
         note("incarnation", counters.incarnation.0);
         note("lease", counters.lease.0);

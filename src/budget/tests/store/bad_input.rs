@@ -120,12 +120,11 @@ fn a_file_that_is_no_database_or_a_damaged_one_is_refused() {
     let why = refusal(&place.address());
     assert!(matches!(why, StoreError::Damaged(_)), "{why:?}");
 
-    // Every page in turn, but the first few, which are not all needed to start.
     let place = Place::sqlite();
-    load(place.open().as_mut(), 20);
+    load(place.open().as_mut(), 8);
     let whole = fs::read(file(&place)).unwrap();
     let mut noticed = 0;
-    for page in 0..whole.len() / 4_096 {
+    for page in (0..whole.len() / 4_096).step_by(3) {
         let mut file = fs::OpenOptions::new()
             .write(true)
             .open(file(&place))
@@ -148,7 +147,7 @@ fn a_file_that_is_no_database_or_a_damaged_one_is_refused() {
         );
         noticed += 1;
     }
-    assert!(noticed > 20);
+    assert!(noticed > 10, "{noticed}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 fn any_sequence_of_operations_leaves_the_same_in_every_store() {
     let server = Server::start();
     let mut runner = TestRunner::new(Config {
-        cases: 16,
+        cases: 12,
         // A case is expensive; what fails is told whole.
         max_shrink_iters: 40,
         failure_persistence: None,

@@ -71,6 +71,7 @@ fn a_postgresql_that_is_killed_loses_nothing_and_doubles_nothing() {
     let mut store = place.open();
     let acked = thread::scope(|scope| {
         let load = scope.spawn(|| commit_through_kills(store.as_mut(), &progress, &is_over));
+        let end = End(&is_over);
         for round in 0..ROUNDS {
             let before = progress.load(Ordering::Relaxed);
             while progress.load(Ordering::Relaxed) < before + 1 + round % 5 && !load.is_finished() {
@@ -79,7 +80,7 @@ fn a_postgresql_that_is_killed_loses_nothing_and_doubles_nothing() {
             server.kill();
             server.restart();
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         load.join().unwrap()
     });
     assert!(
@@ -87,6 +88,15 @@ fn a_postgresql_that_is_killed_loses_nothing_and_doubles_nothing() {
         "there was load: {acked:?}"
     );
     check(place.open().as_mut(), &acked);
+}
+
+/// Ends the load, also where the test fails.
+struct End<'over>(&'over AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn commit_through_kills(

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 use tollgate_budget::store::{self, Memory, Store, StoreError};
 
-use crate::server::Server;
+use crate::server::{Server, folder};
 
 pub(crate) enum Place {
     Memory(Memory),
@@ -13,7 +13,7 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) fn sqlite() -> Self {
-        Self::Sqlite(tempfile::tempdir().unwrap())
+        Self::Sqlite(folder())
     }
 
     /// As a service that starts would. The memory remembers, since it is the same.

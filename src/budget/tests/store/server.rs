@@ -1,9 +1,9 @@
-//! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test.
+//! A PostgreSQL of our own: on a free loopback port, in a folder of its own, gone with the test. The tests of money through
+//! real Envoys include this file too.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,14 +12,13 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 /// A server takes a second to start; one that was killed reads its log first.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A server of our tests needs a tenth of it.
-const ROOM: u64 = 1 << 30;
 
 pub(crate) struct Server {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     binaries: PathBuf,
     port: u16,
     process: Child,
@@ -31,39 +30,13 @@ impl Server {
         Self::start_as(|_| {})
     }
 
-    /// One that takes connections only in TLS, but for the user of its own who makes databases.
-    pub(crate) fn start_with_tls(certificates: &Path) -> Option<Self> {
-        Self::start_as(|data| {
-            for name in ["server.pem", "server.key"] {
-                let file = data.join(name);
-                fs::copy(certificates.join(name), &file).unwrap();
-                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-                if let Some((user, group)) = other_user() {
-                    chown(&file, Some(user), Some(group)).unwrap();
-                }
-            }
-            let settings = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
-            let mut file = fs::OpenOptions::new()
-                .append(true)
-                .open(data.join("postgresql.conf"))
-                .unwrap();
-            file.write_all(settings.as_bytes()).unwrap();
-            let rules =
-                "host postgres all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 trust\n";
-            fs::write(data.join("pg_hba.conf"), rules).unwrap();
-        })
-    }
-
-    fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
+    /// After something was done to its folder of data.
+    pub(crate) fn start_as(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(binaries) = binaries() else {
             eprintln!("SKIPPED: no PostgreSQL on this machine: scripts/setup-postgres installs it");
             return None;
         };
-        let mut folder = tempfile::Builder::new();
-        let folder = folder
-            .prefix("tollgate-postgres-")
-            .tempdir_in(roomy_folder())
-            .unwrap();
+        let folder = folder();
         if let Some((user, group)) = other_user() {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
@@ -98,7 +71,7 @@ impl Server {
             port,
             process,
         };
-        server.await_answer();
+        server.await_answer().unwrap();
         Some(server)
     }
 
@@ -120,8 +93,10 @@ impl Server {
 
     /// As `kill -9` of every process of it: the first, which would start others, and then those it has.
     pub(crate) fn kill(&mut self) {
-        let first = self.process.id();
-        let others = children_of(first);
+        let first = Pid::from_child(&self.process);
+        // It must not start another one while we look.
+        kill_process(first, Signal::STOP).unwrap();
+        let others = children_of(self.process.id());
         self.process.kill().unwrap();
         for other in others {
             let other = Pid::from_raw(i32::try_from(other).unwrap()).unwrap();
@@ -132,33 +107,58 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = spawn(&self.binaries, self.folder.path(), self.port);
-        self.await_answer();
+        let began = Instant::now();
+        loop {
+            self.process = spawn(&self.binaries, self.folder.path(), self.port);
+            match self.await_answer() {
+                Ok(()) => return,
+                // What was killed may not be gone yet, and then it refuses to start.
+                Err(why) => assert!(began.elapsed() < PATIENCE, "{why}"),
+            }
+        }
     }
 
     fn client(&self) -> Result<Client, postgres::Error> {
         Client::connect(&self.address("postgres"), NoTls)
     }
 
-    fn await_answer(&mut self) {
+    fn await_answer(&mut self) -> Result<(), String> {
         let began = Instant::now();
         while let Err(why) = self.client() {
             let ended = self.process.try_wait().unwrap();
-            let log = self.folder.path().join("log");
-            assert!(
-                ended.is_none() && began.elapsed() < PATIENCE,
-                "{why}\n{}",
-                fs::read_to_string(log).unwrap_or_default()
-            );
+            if ended.is_some() || began.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.folder.path().join("log"));
+                return Err(format!("{why}\n{}", log.unwrap_or_default()));
+            }
             sleep(Duration::from_millis(20));
         }
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        // At once, but not by a kill: then its shared memory would stay behind in the system.
+        let first = Pid::from_child(&self.process);
+        let _ = kill_process(first, Signal::QUIT);
+        let _ = self.process.wait();
     }
+}
+
+/// A server of our tests needs a tenth of it.
+const ROOM: u64 = 1 << 30;
+
+/// In memory if there is room: what a killed process leaves is the same there, and nobody waits for a disk that others use.
+pub(crate) fn folder() -> TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
+    let place = if room > ROOM {
+        memory
+    } else {
+        std::env::temp_dir()
+    };
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("tollgate-store-").tempdir_in(place).unwrap()
 }
 
 /// Each has a session of its own, so that a signal to a group would not reach them.
@@ -190,6 +190,8 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
             "-c",
             "max_connections=30",
             "-c",
+            "dynamic_shared_memory_type=mmap",
+            "-c",
             "autovacuum=off",
             "-c",
             "max_wal_senders=0",
@@ -201,18 +203,6 @@ fn spawn(binaries: &Path, folder: &Path, port: u16) -> Child {
         .stderr(log)
         .spawn()
         .unwrap()
-}
-
-/// In memory if there is room: what a killed server leaves is the same, and it starts ten times as fast, since it then
-/// syncs a thousand files.
-fn roomy_folder() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let room = rustix::fs::statvfs(&memory).map_or(0, |room| room.f_bavail * room.f_frsize);
-    if room > ROOM {
-        memory
-    } else {
-        std::env::temp_dir()
-    }
 }
 
 /// PostgreSQL refuses to run as root, so then it runs as somebody else. A test that is killed takes its server with it, where
@@ -243,7 +233,7 @@ fn as_other_user(program: &Path) -> Command {
 }
 
 /// User and group of whoever is meant to run it, if we are root.
-fn other_user() -> Option<(u32, u32)> {
+pub(crate) fn other_user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }

@@ -1,12 +1,14 @@
 //! TLS to PostgreSQL, with a certificate made for the test.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
 use tollgate_budget::store::{self, StoreError};
 
-use crate::server::Server;
+use crate::server::{Server, other_user};
 
 fn openssl(folder: &Path, words: &str) -> bool {
     let ran = Command::new("openssl")
@@ -32,6 +34,28 @@ fn certificates(folder: &Path) -> bool {
     )
 }
 
+/// A server that takes connections only in TLS, but for the user of its own who makes databases.
+fn start_with_tls(certificates: &Path) -> Option<Server> {
+    Server::start_as(|data| {
+        for name in ["server.pem", "server.key"] {
+            let file = data.join(name);
+            fs::copy(certificates.join(name), &file).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = other_user() {
+                chown(&file, Some(user), Some(group)).unwrap();
+            }
+        }
+        let settings = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .unwrap();
+        file.write_all(settings.as_bytes()).unwrap();
+        let rules = "host postgres all 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 trust\n";
+        fs::write(data.join("pg_hba.conf"), rules).unwrap();
+    })
+}
+
 #[test]
 fn a_server_is_spoken_to_in_tls_if_its_certificate_is_one_to_trust() {
     let (made, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -39,7 +63,7 @@ fn a_server_is_spoken_to_in_tls_if_its_certificate_is_one_to_trust() {
         eprintln!("SKIPPED: no openssl to make a certificate with");
         return;
     }
-    let Some(server) = Server::start_with_tls(made.path()) else {
+    let Some(server) = start_with_tls(made.path()) else {
         return;
     };
     let address = server.database("tls");

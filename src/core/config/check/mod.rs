@@ -17,6 +17,7 @@ mod alone;
 mod budget_service;
 mod identity;
 mod key;
+mod limits;
 mod money;
 mod name;
 mod port;
@@ -65,6 +66,7 @@ pub fn check(written: &raw::Config, known: Beside<'_>) -> Result<Checked, Vec<Pr
         models,
         keys: directory.keys().collect(),
         commons: directory.commons(),
+        vouched: key::vouched(written),
         policies,
         budget_service: budget.as_ref().map(|(service, _)| service.clone()),
         telemetry: telemetry(written),

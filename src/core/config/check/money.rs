@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::tenant::Known;
-use super::{must, name, unknown, zones};
+use super::{limits, must, name, unknown, zones};
 use crate::config::problem::{Place, Problems};
 use crate::config::raw::{self, Given, Written};
 use crate::config::{Limits, Records, Terms};
@@ -48,7 +48,7 @@ pub(super) fn check(
     if zone.is_some() && !matches!(written.budget_duration, Given::Mistaken) {
         unused_zone(written, problems);
     }
-    (budgets, limits(written, problems))
+    (budgets, limits::check(written, known, problems))
 }
 
 /// Two budgets with the same windows would be one.
@@ -290,12 +290,7 @@ fn terms(
                 "remove it, or write `steps: {90: downgrade, 100: refuse}`",
             ));
         }
-        if let Some(models) = &known.models
-            && !models.contains(&model.value)
-        {
-            let names = models.iter().map(String::as_str);
-            problems.push(unknown("model", "models", model, names));
-        }
+        known_model(model, known, problems);
     }
     let default = Terms::default();
     Terms {
@@ -313,33 +308,17 @@ fn terms(
     }
 }
 
-fn place_of<T>(given: &Given<T>) -> Option<&Place> {
-    given.written().map(|written| &written.place)
+pub(super) fn known_model(model: &Written<String>, known: &Known, problems: &mut Problems) {
+    if let Some(models) = &known.models
+        && !models.contains(&model.value)
+    {
+        let names = models.iter().map(String::as_str);
+        problems.push(unknown("model", "models", model, names));
+    }
 }
 
-fn limits(written: &raw::Money, problems: &mut Problems) -> Limits {
-    let optional = |given: &Given<u64>| given.written().map(|written| written.value);
-    let limits = Limits {
-        rpm_limit: optional(&written.rpm_limit),
-        tpm_limit: optional(&written.tpm_limit),
-        max_parallel_requests: optional(&written.max_parallel_requests),
-        burst_percent: written.burst.written().map(|written| written.value),
-    };
-    if let Given::Written(burst) = &written.burst {
-        let rates = [&written.rpm_limit, &written.tpm_limit];
-        if rates.iter().all(|rate| matches!(rate, Given::Absent)) {
-            problems.push(burst.place.problem(
-                "there is no limit by the minute that could come at once",
-                "write `rpm_limit` or `tpm_limit` beside it",
-            ));
-        } else if burst.value < 100 {
-            problems.push(burst.place.problem(
-                format!("{}% is less than the limit itself", burst.value),
-                "write at least `100%`",
-            ));
-        }
-    }
-    limits
+pub(super) fn place_of<T>(given: &Given<T>) -> Option<&Place> {
+    given.written().map(|written| &written.place)
 }
 
 /// Names that appear in a list twice are told.

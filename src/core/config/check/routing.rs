@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Place, must, name, unknown};
+use super::{Place, limits, must, name, unknown};
 use crate::config::problem::Problems;
 use crate::config::raw::{self, Given, Named, Texts, Written};
 use crate::config::routing::{
@@ -10,6 +10,7 @@ use crate::config::routing::{
     Sticky, Strategy, Subject, Traits, When,
 };
 use crate::config::{Model, RETRY_PERCENT, Target, clock};
+use crate::limits::Quota;
 
 /// More of the same target in a row helps nobody.
 const RETRIES_MAX: usize = 5;
@@ -240,7 +241,26 @@ pub(super) fn own(written: &raw::Target, target: &mut Target, problems: &mut Pro
             .when
             .written()
             .map_or_else(When::default, |when| self::when(&when.value)),
+        quota: quota(written, problems),
     };
+}
+
+fn quota(written: &raw::Target, problems: &mut Problems) -> Quota {
+    let number = |given: &Given<u64>| given.written().map(|written| written.value);
+    for limit in [&written.rpm_limit, &written.tpm_limit] {
+        if let Given::Written(limit) = limit {
+            limits::too_large(limit, problems);
+        }
+    }
+    Quota {
+        rpm: number(&written.rpm_limit),
+        tpm: number(&written.tpm_limit),
+        parallel: number(&written.max_parallel_requests),
+        day: written
+            .max_daily_budget
+            .written()
+            .map(|written| written.value),
+    }
 }
 
 /// Weights of nothing: nobody would be asked.

@@ -153,18 +153,7 @@ fn endpoints(given: &Given<Vec<Given<String>>>, problems: &mut Problems) -> Opti
             "name the paths that may be; remove `endpoints` for all, or write `disabled: true`",
         ));
     }
-    let check = |path: &Written<String>, problems: &mut Problems| {
-        if ENDPOINTS.iter().all(|endpoint| endpoint.path != path.value) {
-            let paths = ENDPOINTS.iter().map(|endpoint| endpoint.path);
-            let fix = match crate::config::suggest::nearest(&path.value, paths.clone()) {
-                Some(meant) => format!("write `{meant}`"),
-                None => format!("write one of `{}`", paths.collect::<Vec<_>>().join("`, `")),
-            };
-            let found = format!("no endpoint is {}", path.shown());
-            problems.push(path.place.problem(found, fix));
-        }
-    };
-    Some(money::unique(given, check, problems))
+    Some(money::unique(given, known_endpoint, problems))
 }
 
 fn tags(given: &Given<Vec<Given<String>>>, problems: &mut Problems) -> Vec<String> {
@@ -206,6 +195,37 @@ fn commons(
             let scope = CommonScope::Tag(named.name.value.clone());
             add(scope, &body.value, problems);
         }
+    }
+    for named in tenants
+        .endpoints
+        .written()
+        .iter()
+        .flat_map(|all| &all.value)
+    {
+        known_endpoint(&named.name, problems);
+        if let Given::Written(body) = &named.body {
+            let scope = CommonScope::Endpoint(named.name.value.clone());
+            add(scope, &body.value, problems);
+        }
+    }
+    for named in tenants.tiers.written().iter().flat_map(|all| &all.value) {
+        name::check(name::Kind::Tenant, &named.name, problems);
+        if let Given::Written(body) = &named.body {
+            let scope = CommonScope::Tier(named.name.value.clone());
+            add(scope, &body.value, problems);
+        }
+    }
+}
+
+fn known_endpoint(path: &Written<String>, problems: &mut Problems) {
+    if ENDPOINTS.iter().all(|endpoint| endpoint.path != path.value) {
+        let paths = ENDPOINTS.iter().map(|endpoint| endpoint.path);
+        let fix = match crate::config::suggest::nearest(&path.value, paths.clone()) {
+            Some(meant) => format!("write `{meant}`"),
+            None => format!("write one of `{}`", paths.collect::<Vec<_>>().join("`, `")),
+        };
+        let found = format!("no endpoint is {}", path.shown());
+        problems.push(path.place.problem(found, fix));
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) mod tenants;
 pub use super::reader::{Given, Written};
 pub use budget_service::BudgetService;
 pub use model::{Model, Target, Unpriced};
-pub use money::{Budget, Money};
+pub use money::{Budget, Money, Queue};
 pub use price::{Extends, LongContext, Price, Rates};
 pub use provider::{Aws, Provider, Tls, is_variable};
 pub use routing::{Balance, Breaker, Policy, Schedule, Texts, When};

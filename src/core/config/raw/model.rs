@@ -2,7 +2,7 @@
 
 use super::super::node::Scalar;
 use super::super::reader::{Findings, Given, Section, section, single};
-use super::super::scalar::{Read, Wrong, count, dollars, text, tokens};
+use super::super::scalar::{Read, Wrong, count, dollars, text, tokens, whole};
 use super::each;
 use super::routing::{
     Balance, Schedule, When, balance, capabilities, on_untranslatable, percent, schedules, sticky,
@@ -85,6 +85,14 @@ pub struct Target {
     pub context_window: Given<Tokens>,
     /// `max_output`
     pub max_output: Given<Tokens>,
+    /// `rpm_limit`
+    pub rpm_limit: Given<u64>,
+    /// `tpm_limit`
+    pub tpm_limit: Given<u64>,
+    /// `max_parallel_requests`
+    pub max_parallel_requests: Given<u64>,
+    /// `max_daily_budget`
+    pub max_daily_budget: Given<NanoUsd>,
 }
 
 pub(super) fn model(fields: &mut Section<'_>, findings: &mut Findings) -> Model {
@@ -151,5 +159,9 @@ fn target(fields: &mut Section<'_>, findings: &mut Findings) -> Target {
         when: fields.section("when", when, findings),
         context_window: fields.single("context_window", tokens, findings),
         max_output: fields.single("max_output", tokens, findings),
+        rpm_limit: fields.single("rpm_limit", whole, findings),
+        tpm_limit: fields.single("tpm_limit", whole, findings),
+        max_parallel_requests: fields.single("max_parallel_requests", whole, findings),
+        max_daily_budget: fields.single("max_daily_budget", dollars, findings),
     }
 }

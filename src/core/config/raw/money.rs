@@ -4,7 +4,7 @@ use super::super::node::{Scalar, Value};
 use super::super::reader::{Findings, Given, Part, Section, section, single};
 use super::super::scalar::{Read, Wrong, dollars, duration, percent, text, truth, whole};
 use super::each;
-use crate::config::OnDisconnect;
+use crate::config::{Each, OnDisconnect};
 use crate::money::thresholds::{Action, Step};
 use crate::money::window::Period;
 use crate::tenancy::Mode;
@@ -31,6 +31,21 @@ pub struct Money {
     pub max_parallel_requests: Given<u64>,
     /// `burst`
     pub burst: Given<u32>,
+    /// `limit_each`
+    pub limit_each: Given<Each>,
+    /// `queue`
+    pub queue: Given<Queue>,
+    /// `downgrade_to`
+    pub downgrade_to: Given<String>,
+}
+
+/// `queue`
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// `max_wait`, in milliseconds.
+    pub max_wait: Given<u64>,
+    /// `max_waiting`
+    pub max_waiting: Given<u64>,
 }
 
 /// An element of `budgets`
@@ -80,7 +95,22 @@ pub(super) fn money(fields: &mut Section<'_>, findings: &mut Findings) -> Money 
         tpm_limit: fields.single("tpm_limit", whole, findings),
         max_parallel_requests: fields.single("max_parallel_requests", whole, findings),
         burst: fields.single("burst", percent, findings),
+        limit_each: fields.single("limit_each", each_of, findings),
+        queue: fields.section("queue", queue, findings),
+        downgrade_to: fields.single("downgrade_to", text, findings),
     }
+}
+
+fn queue(fields: &mut Section<'_>, findings: &mut Findings) -> Queue {
+    Queue {
+        max_wait: fields.single("max_wait", duration, findings),
+        max_waiting: fields.single("max_waiting", whole, findings),
+    }
+}
+
+fn each_of(scalar: &Scalar) -> Read<Each> {
+    let all = [Each::Org, Each::Team, Each::User, Each::Key];
+    word(scalar, &all.map(|each| (each.name(), each)))
 }
 
 fn budget(fields: &mut Section<'_>, findings: &mut Findings) -> Budget {

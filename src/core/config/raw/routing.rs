@@ -217,7 +217,7 @@ fn text_or_list(part: super::super::reader::Part<'_>, findings: &mut Findings) -
     Given::Written(Written::at(place, all))
 }
 
-fn named_texts(
+pub(super) fn named_texts(
     fields: &mut Section<'_>,
     name: &'static str,
     findings: &mut Findings,

@@ -1,8 +1,9 @@
 //! `tenants`: who may call, and who pays.
 
-use super::super::reader::{Findings, Given, Part, Section, section, single};
+use super::super::reader::{Findings, Given, Part, Section, Written, section, single};
 use super::super::scalar::{moment, text, truth};
 use super::money::{Money, money};
+use super::routing::{Texts, named_texts};
 use super::{Named, each, named};
 use crate::tenancy::Level;
 
@@ -23,6 +24,12 @@ pub struct Tenants {
     pub models: Given<Vec<Named<Money>>>,
     /// `tags`
     pub tags: Given<Vec<Named<Money>>>,
+    /// `endpoints`, by path.
+    pub endpoints: Given<Vec<Named<Money>>>,
+    /// `tiers`
+    pub tiers: Given<Vec<Named<Money>>>,
+    /// `jwt_payload`
+    pub jwt_payload: Given<String>,
 }
 
 /// An element of `tenants.keys`
@@ -32,6 +39,12 @@ pub struct Key {
     pub name: Given<String>,
     /// `sha256`
     pub sha256: Given<String>,
+    /// `spiffe`
+    pub spiffe: Given<String>,
+    /// `claims`
+    pub claims: Given<Vec<(Written<String>, Texts)>>,
+    /// `user_claim`
+    pub user_claim: Given<String>,
     /// `expires`, in seconds since the epoch.
     pub expires: Given<u64>,
     /// What every tenant may say.
@@ -75,6 +88,9 @@ pub(super) fn tenants(fields: &mut Section<'_>, findings: &mut Findings) -> Tena
         everyone: fields.section("everyone", money, findings),
         models: named(fields, "models", money, findings),
         tags: named(fields, "tags", money, findings),
+        endpoints: named(fields, "endpoints", money, findings),
+        tiers: named(fields, "tiers", money, findings),
+        jwt_payload: fields.single("jwt_payload", text, findings),
     }
 }
 
@@ -110,6 +126,9 @@ fn key(fields: &mut Section<'_>, findings: &mut Findings) -> Key {
     Key {
         name: fields.single("name", text, findings),
         sha256: fields.single("sha256", text, findings),
+        spiffe: fields.single("spiffe", text, findings),
+        claims: named_texts(fields, "claims", findings),
+        user_claim: fields.single("user_claim", text, findings),
         expires: fields.single("expires", moment, findings),
         tenant: Tenant {
             user: fields.single("user", text, findings),
@@ -165,6 +184,9 @@ fn bare(
     Key {
         name: fields.single("name", text, findings),
         sha256: Given::Absent,
+        spiffe: Given::Absent,
+        claims: Given::Absent,
+        user_claim: Given::Absent,
         expires: Given::Absent,
         tenant: tenant(fields, findings),
     }

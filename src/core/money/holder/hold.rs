@@ -206,6 +206,16 @@ impl Settling {
         }
     }
 
+    /// The step was done without the lease, which is gone.
+    pub fn owed(&mut self, nanos: NanoUsd) {
+        if let Some((part, _)) = self.ahead.pop()
+            && nanos > NanoUsd::ZERO
+        {
+            let scope = part.scope;
+            self.finished.debts.push(Debt { scope, nanos });
+        }
+    }
+
     /// The step was done.
     pub fn paid(&mut self, charge: Charge, back: Option<Return>) {
         let Some((part, _)) = self.ahead.pop() else {

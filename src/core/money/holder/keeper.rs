@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 use super::outbox::{Arrival, Outbox};
+use super::past::Past;
 use super::row::{LeaseRow, Short, Standing};
 use crate::money::ids::{LeaseId, Millis, OpenId, ScopeId};
 use crate::money::message::{AMOUNT_MAX, Open, Return, Usage, Want};
@@ -66,13 +67,27 @@ struct Waiting {
     tries_at: Millis,
     short_of: ScopeId,
     /// The service said that it has nothing for it.
-    is_denied: bool,
+    denied: Denied,
+}
+
+/// What the service said to one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Denied {
+    /// Nothing yet: nobody is refused money that was not asked for.
+    NotYet,
+    /// There is too little now; what others hold may come back.
+    ForNow,
+    /// Whatever comes back, it will not be enough.
+    ForGood,
 }
 
 impl Waiting {
-    /// Nobody is refused money that was not asked for.
     fn is_over(&self, now: Millis) -> bool {
-        self.is_denied && now.is_over(self.since, self.wanted.wait_ms)
+        match self.denied {
+            Denied::NotYet => false,
+            Denied::ForNow => now.is_over(self.since, self.wanted.wait_ms),
+            Denied::ForGood => true,
+        }
     }
 }
 
@@ -99,6 +114,7 @@ pub struct Keeper {
     mine: BTreeMap<ScopeId, Millis>,
     heard_at: Millis,
     line: Line,
+    past: Past,
     swept_at: Millis,
     is_urgent: bool,
 }
@@ -110,9 +126,37 @@ impl Standings for Keeper {
 }
 
 impl Keeper {
-    /// The service said who this process is.
-    pub fn begin(&mut self, outbox: Outbox) {
+    /// The service said who this process is, and with which lease its leases begin.
+    pub fn begin(&mut self, rows: &mut impl Rows, mut outbox: Outbox, leases_from: LeaseId) {
+        self.past.ends(leases_from);
+        for usage in self.past.unsaid(rows) {
+            outbox.report(usage);
+        }
         self.outbox = Some(outbox);
+    }
+
+    /// The service has forgotten who this process is. What ended and was not answered is said again as soon as the
+    /// process has a name.
+    pub fn start_over(&mut self) {
+        self.line = Line::Heard;
+        if let Some(outbox) = self.outbox.take() {
+            outbox
+                .abandon()
+                .into_iter()
+                .for_each(|usage| self.past.keep(usage));
+        }
+    }
+
+    /// Takes over what a stream that is forgotten had yet to say.
+    pub fn inherit(&mut self, rows: &mut impl Rows, forgotten: Outbox) {
+        for usage in forgotten.abandon() {
+            self.past.keep(usage);
+        }
+        if let Some(outbox) = &mut self.outbox {
+            for usage in self.past.unsaid(rows) {
+                outbox.report(usage);
+            }
+        }
     }
 
     /// Whether it knows who it is.
@@ -178,22 +222,10 @@ impl Keeper {
             since: now,
             tries_at: now.after(TRY_AGAIN_MS),
             short_of,
-            is_denied: false,
+            denied: Denied::NotYet,
         });
         self.ask_for_all(rows, now);
         None
-    }
-
-    /// Holds what is wanted now or not at all: for an attempt, which cannot wait.
-    pub fn raise(&mut self, rows: &mut impl Rows, wanted: &Wanted, now: Millis) -> Outcome {
-        match self.take(rows, wanted, now) {
-            Ok(hold) => Outcome::Held(hold),
-            Err(scope) if self.is_away(now) => Outcome::Uncovered(Uncovered::Unreachable { scope }),
-            Err(scope) => {
-                self.ask(rows, scope, now);
-                self.refuse(scope)
-            }
-        }
     }
 
     /// A request that waited is gone.
@@ -204,6 +236,9 @@ impl Keeper {
     /// Puts back a part of a hold that is not needed any more.
     pub fn release(&mut self, rows: &mut impl Rows, parts: Vec<Part>) {
         for part in parts {
+            if self.past.has(part.lease) {
+                continue;
+            }
             let (_, back) = rows.change(part.scope, |row| {
                 let released = row.release(part.lease, part.nanos);
                 (released.row, released.back)
@@ -221,6 +256,10 @@ impl Keeper {
             returns,
         } = loop {
             match settling.next_step() {
+                SettlingStep::Pay { part, cost } if self.past.has(part.lease) => {
+                    rows.change(part.scope, |row| (row.owing(cost), ()));
+                    settling.owed(cost);
+                }
                 SettlingStep::Pay { part, cost } => {
                     let (_, (charge, back)) = rows.change(part.scope, |row| {
                         let settled = row.settle(part.lease, part.nanos, cost);
@@ -234,15 +273,17 @@ impl Keeper {
         for back in returns {
             self.give_back(Some(back));
         }
-        if let Some(outbox) = &mut self.outbox {
-            outbox.report(Usage {
-                closes: ending.closes,
-                charges,
-                debts,
-                cost: ending.cost,
-                record: ending.record,
-                ..Usage::default()
-            });
+        let usage = Usage {
+            closes: ending.closes,
+            charges,
+            debts,
+            cost: ending.cost,
+            record: ending.record,
+            ..Usage::default()
+        };
+        match &mut self.outbox {
+            Some(outbox) => outbox.report(usage),
+            None => self.past.keep(usage),
         }
     }
 
@@ -285,11 +326,20 @@ impl Keeper {
             let wants = &arrival.answered.wants;
             let needed = wants.iter().find(|want| want.scope == *scope);
             let asked = needed.is_some_and(|want| want.need > NanoUsd::ZERO);
+            let standing = self.standings.get(scope).copied().unwrap_or_default();
             for waiting in &mut self.waiting {
                 let mut payers = waiting.wanted.payers.iter();
-                waiting.is_denied |= asked
+                let is_meant = asked
                     && arrival.sent_at >= waiting.since
                     && payers.any(|payer| payer.scope == *scope);
+                if is_meant {
+                    let denied = if standing.is_hopeless(waiting.wanted.amount) {
+                        Denied::ForGood
+                    } else {
+                        Denied::ForNow
+                    };
+                    waiting.denied = waiting.denied.max(denied);
+                }
             }
         }
         for scope in &arrival.recall {
@@ -373,7 +423,7 @@ impl Keeper {
                             Err(short) => (row, (Err(short), row.standing)),
                         });
                     self.standings.insert(scope, standing);
-                    if result.is_err() && self.borrow(rows, wanted, scope, now) {
+                    if result.is_err() && self.borrow(rows, wanted, (scope, slot), now) {
                         taking.took(slot, LeaseId::UNCOVERED);
                     } else {
                         self.took(&mut taking, scope, slot, result, now);
@@ -387,17 +437,22 @@ impl Keeper {
     }
 
     /// While the service is away a request may go uncovered, as far as the terms of its purse allow it. What one process
-    /// has borrowed stands in the row, for all its workers.
+    /// has borrowed stands in the row, for all its workers: where they do not share the row, none of them sees what the
+    /// others have borrowed, so a bounded debt is not to be had there.
     fn borrow(
         &mut self,
         rows: &mut impl Rows,
         wanted: &Wanted,
-        scope: ScopeId,
+        (scope, slot): (ScopeId, Option<u32>),
         now: Millis,
     ) -> bool {
         let payer = wanted.payers.iter().find(|payer| payer.scope == scope);
         let allowed = match payer {
-            Some(payer) if self.is_away(now) => payer.debt.unwrap_or(AMOUNT_MAX),
+            Some(payer) if self.is_away(now) => match payer.debt {
+                None => AMOUNT_MAX,
+                Some(debt) if slot.is_some() => debt,
+                Some(_) => NanoUsd::ZERO,
+            },
             Some(_) | None => NanoUsd::ZERO,
         };
         if allowed == NanoUsd::ZERO {
@@ -422,6 +477,7 @@ impl Keeper {
         match result {
             Ok((lease, ask)) => {
                 taking.took(slot, lease);
+                self.past.note(lease, scope);
                 self.mine.insert(scope, now);
                 if let Some((outbox, want)) = self.outbox.as_mut().zip(ask) {
                     outbox.want(want);
@@ -500,6 +556,7 @@ impl Keeper {
     }
 
     fn give_back(&mut self, back: Option<Return>) {
+        let back = back.filter(|back| !self.past.has(back.lease));
         if let Some((outbox, back)) = self.outbox.as_mut().zip(back) {
             outbox.give_back(back);
         }

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::money::ids::{Incarnation, LeaseId, Millis, ScopeId, StreamId, WindowId};
-use crate::money::message::{Grant, SyncReply, SyncRequest};
+use crate::money::message::{Grant, Status, SyncReply, SyncRequest, Usage};
+use crate::money::thresholds::Action;
 use crate::money::wanted::{Payer, Uncovered, Wanted};
 use crate::units::NanoUsd;
 
 #[derive(Default)]
-struct Table(BTreeMap<ScopeId, LeaseRow>);
+struct Table {
+    rows: BTreeMap<ScopeId, LeaseRow>,
+    /// No row found a slot that workers share.
+    is_full: bool,
+}
 
 impl Rows for Table {
     fn change<Said>(
@@ -17,10 +22,13 @@ impl Rows for Table {
         scope: ScopeId,
         mut change: impl FnMut(LeaseRow) -> (LeaseRow, Said),
     ) -> (Option<u32>, Said) {
-        let row = self.0.entry(scope).or_insert_with(|| LeaseRow::new(scope));
+        let row = self
+            .rows
+            .entry(scope)
+            .or_insert_with(|| LeaseRow::new(scope));
         let (changed, said) = change(*row);
         *row = changed;
-        (Some(0), said)
+        ((!self.is_full).then_some(0), said)
     }
 }
 
@@ -30,9 +38,13 @@ struct Stage {
     rows: Table,
     now: Millis,
     left: BTreeMap<ScopeId, u64>,
+    /// What is not spent of the team's, whoever holds it, if the service says so.
+    unspent: Option<u64>,
     /// What came back unspent.
     returned: u64,
     batches: u32,
+    /// Where the numbers of its leases begin.
+    leases_from: u64,
 }
 
 const TEAM: ScopeId = ScopeId(1);
@@ -40,15 +52,18 @@ const KEY: ScopeId = ScopeId(2);
 
 impl Stage {
     fn new(team: u64, key: u64) -> Self {
-        let mut keeper = Keeper::default();
-        keeper.begin(Outbox::new(Incarnation(1), StreamId(0)));
+        let (mut keeper, mut rows) = (Keeper::default(), Table::default());
+        let outbox = Outbox::new(Incarnation(1), StreamId(0));
+        keeper.begin(&mut rows, outbox, LeaseId(1));
         Self {
             keeper,
-            rows: Table::default(),
+            rows,
             now: Millis(1_000_000),
             left: [(TEAM, team), (KEY, key)].into(),
+            unspent: None,
             returned: 0,
             batches: 0,
+            leases_from: 0,
         }
     }
 
@@ -85,6 +100,14 @@ impl Stage {
         };
         self.returned += batch.returns.iter().map(|back| back.nanos.0).sum::<u64>();
         for want in &batch.wants {
+            reply.status.push(Status {
+                scope: want.scope,
+                action: Action::None,
+                spent: NanoUsd::ZERO,
+                limit: NanoUsd::ZERO,
+                resets_in_ms: None,
+                left: self.unspent.map(NanoUsd),
+            });
             let left = self.left.get_mut(&want.scope).unwrap();
             let nanos = want.want.0.max(want.need.0).min(*left);
             if nanos < want.need.0 || nanos == 0 {
@@ -94,7 +117,7 @@ impl Stage {
             *left -= nanos;
             reply.grants.push(Grant {
                 scope: want.scope,
-                lease: LeaseId(want.scope.0),
+                lease: LeaseId(self.leases_from + want.scope.0),
                 window: WindowId(1),
                 nanos: NanoUsd(nanos),
                 ttl_ms: 60_000,
@@ -120,7 +143,7 @@ impl Stage {
     }
 
     fn free(&self, scope: ScopeId) -> u64 {
-        self.rows.0[&scope].free.0
+        self.rows.rows[&scope].free.0
     }
 }
 
@@ -185,7 +208,30 @@ fn who_is_short_waits_as_long_as_its_terms_say_and_no_longer() {
             "{outcome:?}"
         );
         assert!(ticks <= waits, "{ticks} for {wait_ms}");
-        assert_eq!(stage.rows.0[&TEAM].in_flight, NanoUsd(0), "all or none");
+        assert_eq!(stage.rows.rows[&TEAM].in_flight, NanoUsd(0), "all or none");
+    }
+}
+
+#[test]
+fn whom_nothing_that_may_come_back_can_cover_is_refused_at_once() {
+    for (unspent, is_hopeless) in [(Some(99), true), (Some(100), false), (None, false)] {
+        let mut stage = Stage::new(50, 10_000);
+        stage.unspent = unspent;
+        assert_eq!(stage.hold(100, 60_000), None);
+        let told = stage.answer();
+        assert_eq!(
+            told.len(),
+            usize::from(is_hopeless),
+            "{unspent:?}: {told:?}"
+        );
+        let want = unspent.map(NanoUsd);
+        assert!(
+            told.iter().all(|(_, outcome)| matches!(
+                outcome,
+                Outcome::Uncovered(Uncovered::Exhausted { scope: TEAM, standing }) if standing.left == want
+            )),
+            "{told:?}"
+        );
     }
 }
 
@@ -214,4 +260,81 @@ fn a_service_that_is_away_lets_callers_owe_as_much_as_their_terms_allow() {
     let debts: Vec<u64> = usage.debts.iter().map(|debt| debt.nanos.0).collect();
     assert_eq!(debts, [25, 25]);
     assert_eq!(usage.charges, []);
+}
+
+#[test]
+fn nothing_is_owed_where_the_other_workers_would_not_see_it() {
+    let mut stage = Stage::new(10_000, 10_000);
+    stage.rows.is_full = true;
+    assert_eq!(stage.hold(40, 2_000), None);
+    assert!(stage.keeper.outbox().unwrap().poll(stage.now).is_some());
+    stage.keeper.sent(stage.now);
+    let told = (0..50).find_map(|_| stage.pass(100).into_iter().next());
+    assert!(stage.keeper.is_away(stage.now));
+    assert!(
+        matches!(
+            told,
+            Some((7, Outcome::Uncovered(Uncovered::Unreachable { .. })))
+        ),
+        "{told:?}"
+    );
+}
+
+/// The store of the service was lost: it knows neither the process nor its leases, and gives out others.
+#[test]
+fn what_was_spent_is_said_again_to_a_service_that_forgot_who_spent_it() {
+    let mut stage = Stage::new(10_000, 10_000);
+    assert_eq!(stage.hold(40, 2_000), None);
+    let running = stage.answer().remove(0).1;
+    let ended = stage.hold(40, 2_000).unwrap();
+    stage.settle(ended, 30);
+    // It is in a batch that nobody ever answers.
+    assert!(stage.keeper.outbox().unwrap().poll(stage.now).is_some());
+
+    stage.keeper.start_over();
+    assert!(!stage.keeper.has_begun());
+    let outbox = Outbox::new(Incarnation(1_000), StreamId(1));
+    stage.leases_from = 1_000;
+    for row in stage.rows.rows.values_mut() {
+        *row = row.since(LeaseId(1_000));
+        assert_eq!((row.free.0, row.in_flight.0), (0, 0));
+    }
+    stage.keeper.begin(&mut stage.rows, outbox, LeaseId(1_000));
+    stage.settle(running, 25);
+    let batch = stage.keeper.outbox().unwrap().poll(stage.now).cloned();
+    let batch = batch.unwrap();
+    let owed = |usage: &Usage| {
+        assert_eq!((usage.charges.len(), usage.debts.len()), (0, 2));
+        assert!(usage.debts.iter().all(|debt| debt.nanos == usage.cost));
+        usage.cost.0
+    };
+    let costs: Vec<u64> = batch.usage.iter().map(owed).collect();
+    assert_eq!(costs, [30, 25]);
+    assert_eq!(batch.returns, []);
+    assert_eq!(stage.rows.rows[&TEAM].uncovered, NanoUsd(55));
+    stage.now = stage.now.after(600);
+    stage.answer();
+    assert_eq!(stage.rows.rows[&TEAM].uncovered, NanoUsd(0));
+
+    // It goes on with what it is given now.
+    assert_eq!(stage.hold(40, 2_000), None);
+    let held = stage.answer().remove(0).1;
+    stage.settle(held, 10);
+    let newest = stage.keeper.outbox().unwrap().newest().unwrap();
+    let leases: Vec<u64> = newest.charges.iter().map(|charge| charge.lease.0).collect();
+    assert_eq!(leases, [1_001, 1_002]);
+}
+
+#[test]
+fn what_ends_before_the_process_has_a_name_is_said_when_it_has_one() {
+    let (mut keeper, mut rows) = (Keeper::default(), Table::default());
+    let ending = Ending {
+        record: b"first".to_vec(),
+        ..Ending::default()
+    };
+    keeper.settle(&mut rows, Hold::default(), ending);
+    let outbox = Outbox::new(Incarnation(1), StreamId(0));
+    keeper.begin(&mut rows, outbox, LeaseId(1));
+    let newest = keeper.outbox().unwrap().newest().unwrap();
+    assert_eq!(newest.record, b"first");
 }

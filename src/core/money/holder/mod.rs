@@ -13,6 +13,7 @@ mod demand;
 mod hold;
 mod keeper;
 mod outbox;
+mod past;
 mod row;
 mod slot;
 
@@ -20,7 +21,8 @@ pub use demand::Demand;
 pub use hold::{Finished, Hold, Part, Settling, SettlingStep, Taking, TakingStep};
 pub use keeper::{Ending, Keeper, Outcome, Rows, Ticket};
 pub use outbox::{
-    AWAY_AFTER_MS, Arrival, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Bookmark, OUTBOX_RETRY_MS, Outbox,
+    AWAY_AFTER_MS, Arrival, BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Bookmark,
+    OUTBOX_RETRY_MS, Outbox,
 };
 pub use row::{ASK_AGAIN_MS, IDLE_MS};
 pub use row::{Asking, LeaseRow, Released, Settled, Short, Standing, Taken};

@@ -22,6 +22,11 @@ const HEARTBEAT_MS: u64 = 1_000;
 pub const BATCH_ENTRIES_MAX: usize = 1_024;
 /// Bytes of records in one batch; a record that is larger goes alone.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of records that wait while the service is away. Beyond them only the money of requests is kept, in one sum: a
+/// worker that ran out of memory would lose that too.
+pub const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a report weighs besides its record.
+const REPORT_BYTES: usize = 256;
 
 /// One stream of batches of one process.
 #[derive(Debug)]
@@ -34,6 +39,10 @@ pub struct Outbox {
     heard_at: Millis,
     opens: VecDeque<Open>,
     usage: VecDeque<Usage>,
+    /// What these weigh.
+    usage_bytes: usize,
+    /// Requests of which only the money was kept.
+    summed_up: u64,
     returns: BTreeMap<LeaseId, NanoUsd>,
     wants: BTreeMap<ScopeId, Want>,
     state: State,
@@ -112,6 +121,8 @@ impl Outbox {
             heard_at: never,
             opens: VecDeque::new(),
             usage: VecDeque::new(),
+            usage_bytes: 0,
+            summed_up: 0,
             returns: BTreeMap::new(),
             wants: BTreeMap::new(),
             state,
@@ -141,7 +152,27 @@ impl Outbox {
 
     /// Reports a request that ended. Its number is given when it is sent.
     pub fn report(&mut self, usage: Usage) {
-        self.usage.push_back(usage);
+        let weight = weight(&usage);
+        if self.usage_bytes.saturating_add(weight) <= BACKLOG_BYTES_MAX {
+            self.usage_bytes = self.usage_bytes.saturating_add(weight);
+            self.usage.push_back(usage);
+            return;
+        }
+        self.summed_up = self.summed_up.saturating_add(1);
+        let bare = Usage {
+            record: Vec::new(),
+            ..usage
+        };
+        match self.usage.back_mut() {
+            // What was opened must be closed, each by its own.
+            Some(sum) if sum.record.is_empty() && bare.closes.is_none() => add(sum, bare),
+            Some(_) | None => self.usage.push_back(bare),
+        }
+    }
+
+    /// Requests of which only the money was kept, because too many waited to be reported.
+    pub fn summed_up(&self) -> u64 {
+        self.summed_up
     }
 
     /// Gives money back.
@@ -299,6 +330,16 @@ impl Outbox {
         }
     }
 
+    /// What ended and was not answered, of a stream that nobody knows any more.
+    pub fn abandon(self) -> Vec<Usage> {
+        let batch = match self.state {
+            State::Collecting => None,
+            State::ExpectReply { batch, .. } | State::ExpectCure { batch, .. } => Some(batch),
+        };
+        let sent = batch.into_iter().flat_map(|batch| batch.usage);
+        sent.chain(self.usage).collect()
+    }
+
     /// As many of the requests that ended as go into one batch.
     fn first_usage(&mut self) -> Vec<Usage> {
         let mut bytes: usize = 0;
@@ -309,7 +350,10 @@ impl Outbox {
         };
         let waiting = self.usage.iter().take(BATCH_ENTRIES_MAX);
         let count = waiting.take_while(fits).count();
-        self.usage.drain(..count).collect()
+        let first: Vec<Usage> = self.usage.drain(..count).collect();
+        let gone: usize = first.iter().map(weight).sum();
+        self.usage_bytes = self.usage_bytes.saturating_sub(gone);
+        first
     }
 
     fn batch(&mut self) -> SyncRequest {
@@ -346,4 +390,30 @@ impl Outbox {
 fn first<Entry>(queue: &mut VecDeque<Entry>) -> Vec<Entry> {
     let count = queue.len().min(BATCH_ENTRIES_MAX);
     queue.drain(..count).collect()
+}
+
+fn weight(usage: &Usage) -> usize {
+    usage.record.len().saturating_add(REPORT_BYTES)
+}
+
+fn add(sum: &mut Usage, more: Usage) {
+    let plus = |one: NanoUsd, other: NanoUsd| NanoUsd(one.0.saturating_add(other.0));
+    sum.cost = plus(sum.cost, more.cost);
+    for charge in more.charges {
+        let mut known = sum.charges.iter_mut();
+        match known.find(|known| known.lease == charge.lease) {
+            Some(known) => {
+                known.nanos = plus(known.nanos, charge.nanos);
+                known.over = plus(known.over, charge.over);
+            }
+            None => sum.charges.push(charge),
+        }
+    }
+    for debt in more.debts {
+        let mut known = sum.debts.iter_mut();
+        match known.find(|known| known.scope == debt.scope) {
+            Some(known) => known.nanos = plus(known.nanos, debt.nanos),
+            None => sum.debts.push(debt),
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The outbox alone.
 
 use super::*;
-use crate::money::ids::{Incarnation, LeaseId, Millis, ScopeId, Seq, StreamId};
-use crate::money::message::{Open, Refusal, Return, SyncReply, Usage, Want};
+use crate::money::ids::{Incarnation, LeaseId, Millis, OpenId, ScopeId, Seq, StreamId};
+use crate::money::message::{Charge, Debt, Open, Refusal, Return, SyncReply, Usage, Want};
 use crate::units::NanoUsd;
 
 const NOW: Millis = Millis(100_000);
@@ -154,4 +154,45 @@ fn a_stream_goes_on_after_its_vm_was_lost() {
     let next = outbox.poll(NOW).unwrap();
     assert_eq!((next.seq, next.usage[0].number.0), (Seq(3), 3));
     assert_eq!(outbox.open(Open::default()).number, 2);
+}
+
+/// A service that is away for hours must not cost a worker its memory, nor a budget its money.
+#[test]
+fn of_too_many_reports_only_the_money_is_kept() {
+    let mut outbox = Outbox::new(Incarnation(1), StreamId(0));
+    let report = |closes| Usage {
+        closes,
+        charges: vec![Charge {
+            lease: LeaseId(7),
+            nanos: NanoUsd(3),
+            over: NanoUsd(1),
+        }],
+        debts: vec![Debt {
+            scope: ScopeId(9),
+            nanos: NanoUsd(2),
+        }],
+        cost: NanoUsd(6),
+        record: vec![b'x'; 1_000_000],
+        ..Usage::default()
+    };
+    for _ in 0..100 {
+        outbox.report(report(None));
+    }
+    let opened = OpenId {
+        stream: StreamId(0),
+        number: 1,
+    };
+    outbox.report(report(Some(opened)));
+    let summed_up = outbox.summed_up();
+    assert!((60..80).contains(&summed_up), "{summed_up}");
+    let all = outbox.abandon();
+    let bytes: usize = all.iter().map(|usage| usage.record.len()).sum();
+    assert!(bytes <= BACKLOG_BYTES_MAX, "{bytes}");
+    let sum = |of: fn(&Usage) -> u64| all.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|usage| usage.cost.0), 606);
+    assert_eq!(sum(|usage| usage.charges[0].nanos.0), 303);
+    assert_eq!(sum(|usage| usage.charges[0].over.0), 101);
+    assert_eq!(sum(|usage| usage.debts[0].nanos.0), 202);
+    let closing = all.iter().filter(|usage| usage.closes == Some(opened));
+    assert_eq!(closing.count(), 1);
 }

@@ -62,9 +62,16 @@ pub struct Standing {
     pub limit: NanoUsd,
     /// When its window ends; zero for one that never does.
     pub resets_at: Millis,
+    /// What is not spent of the budget that has least of it, whoever holds it; none if no budget binds.
+    pub left: Option<NanoUsd>,
 }
 
 impl Standing {
+    /// Whether so much could not be covered even if everything came back that others hold.
+    pub fn is_hopeless(&self, amount: NanoUsd) -> bool {
+        self.left.is_some_and(|left| left < amount)
+    }
+
     /// How much of the limit is spent.
     pub fn percent(&self) -> Option<u64> {
         let percent = u128::from(self.spent.0).saturating_mul(100);
@@ -179,6 +186,30 @@ impl LeaseRow {
         })
     }
 
+    /// As a process has it that was named anew: leases before `first` are gone with the memory of who gave them.
+    #[must_use]
+    pub fn since(self, first: LeaseId) -> Self {
+        if self.lease == LeaseId::UNCOVERED || self.lease >= first {
+            return self;
+        }
+        Self {
+            demand: self.demand,
+            used_at: self.used_at,
+            standing: self.standing,
+            uncovered: self.uncovered,
+            ..Self::new(self.scope)
+        }
+    }
+
+    /// This was spent, and no lease covers it.
+    #[must_use]
+    pub fn owing(self, nanos: NanoUsd) -> Self {
+        Self {
+            uncovered: more(self.uncovered, nanos),
+            ..self
+        }
+    }
+
     /// The service has posted what was uncovered: as much may be borrowed again.
     #[must_use]
     pub fn repaid(self, nanos: NanoUsd) -> Self {
@@ -257,6 +288,7 @@ impl LeaseRow {
                 spent: status.spent,
                 limit: status.limit,
                 resets_at: resets_at.unwrap_or_default(),
+                left: status.left,
             },
             ..self
         }

@@ -12,7 +12,7 @@ use crate::units::NanoUsd;
 /// Slots a scope may stand in.
 pub const PLACE_WAYS: usize = 2;
 /// The size of a row in shared data.
-pub const ROW_BYTES: usize = 168;
+pub const ROW_BYTES: usize = 176;
 
 /// Where a scope's row is, or could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,8 @@ impl LeaseRow {
             self.standing.spent.0,
             self.standing.limit.0,
             self.standing.resets_at.0,
+            // No amount is so large.
+            self.standing.left.map_or(u64::MAX, |left| left.0),
             self.uncovered.0,
         ];
         let mut bytes = [0; ROW_BYTES];
@@ -130,6 +132,7 @@ impl LeaseRow {
                 spent: NanoUsd(next()?),
                 limit: NanoUsd(next()?),
                 resets_at: Millis(next()?),
+                left: Some(next()?).filter(|left| *left < u64::MAX).map(NanoUsd),
             },
             uncovered: NanoUsd(next()?),
         })

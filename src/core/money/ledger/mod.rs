@@ -25,7 +25,7 @@ pub use silence::{Patience, judge, presume};
 pub use tight::Tight;
 pub use view::{Alert, Changes, Correction, Needs, Opening, Record, View, before};
 
-use crate::money::ids::{BodyHash, Incarnation, ScopeId, Seq};
+use crate::money::ids::{BodyHash, Incarnation, LeaseId, ScopeId, Seq};
 use crate::money::message::{HelloReply, Refusal, SyncReply, SyncRequest};
 use crate::units::{NanoUsd, Timestamp};
 use grant::Asker;
@@ -57,6 +57,7 @@ pub fn hello(view: &View, now: Timestamp) -> Result<(HelloReply, Changes), Refus
     let next = counters.incarnation.0.checked_add(1);
     let incarnation = Incarnation(next.ok_or(Refusal::AbsurdAmount)?);
     counters.incarnation = incarnation;
+    let leases_from = LeaseId(counters.lease.0.saturating_add(1));
     let holder = Holder {
         joined_at: now,
         heard_at: now,
@@ -67,7 +68,11 @@ pub fn hello(view: &View, now: Timestamp) -> Result<(HelloReply, Changes), Refus
         holders: [(incarnation, holder)].into(),
         ..Changes::default()
     };
-    Ok((HelloReply { incarnation }, changes))
+    let reply = HelloReply {
+        incarnation,
+        leases_from,
+    };
+    Ok((reply, changes))
 }
 
 /// Decides about one batch. `recall` names the scopes in which money is tight.

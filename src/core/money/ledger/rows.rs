@@ -161,9 +161,14 @@ impl Account {
     /// What may still be granted under `budget`: nothing if its limit was cut below what is out, and `None` if it does
     /// not bind.
     pub fn available(&self, budget: &Budget) -> Result<Option<NanoUsd>, MoneyOverflow> {
+        let left = self.left(budget)?;
+        Ok(left.map(|left| NanoUsd(left.0.saturating_sub(self.held.0))))
+    }
+
+    /// What is not spent under `budget`, whoever holds it; `None` if it does not bind.
+    pub fn left(&self, budget: &Budget) -> Result<Option<NanoUsd>, MoneyOverflow> {
         let lines = self.lines(budget)?;
-        let used = self.posted.plus(self.held)?;
         let bound = bound(&budget.steps, budget.mode, lines.allowance);
-        Ok(bound.map(|bound| NanoUsd(bound.0.saturating_sub(used.0))))
+        Ok(bound.map(|bound| NanoUsd(bound.0.saturating_sub(self.posted.0))))
     }
 }

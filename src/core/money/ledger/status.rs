@@ -12,25 +12,31 @@ use crate::units::NanoUsd;
 /// How a scope stands: by the strictest action of its budgets, and among equals by the one that is nearest to its limit.
 pub(super) fn status(draft: &Draft<'_>, scope: &Scope) -> Result<Option<Status>, Refusal> {
     let mut worst: Option<(Action, u128, Status)> = None;
+    let mut left: Option<NanoUsd> = None;
     for open in &scope.budgets {
         let account = draft.account(AccountKey {
             budget: open.budget.id,
             window: open.window.id,
         });
         let action = action(&open.budget, &account)?;
+        let of_budget = account.left(&open.budget);
+        if let Some(of_budget) = of_budget.map_err(|_| Refusal::AbsurdAmount)? {
+            left = Some(left.map_or(of_budget, |left| left.min(of_budget)));
+        }
         let status = Status {
             scope: scope.id,
             action,
             spent: account.posted,
             limit: open.budget.limit,
             resets_in_ms: open.window.ends_in_ms,
+            left: None,
         };
         let share = share(account.posted, open.budget.limit);
         if worst.is_none_or(|worst| (worst.0, worst.1) < (action, share)) {
             worst = Some((action, share, status));
         }
     }
-    Ok(worst.map(|worst| worst.2))
+    Ok(worst.map(|worst| Status { left, ..worst.2 }))
 }
 
 /// Notes the steps that this batch passed, once for each window.

@@ -267,7 +267,7 @@ fn a_budget_that_is_nearly_spent_leads_to_the_cheaper_model() {
     let other = world.add_model("other", &[(0, "o")]);
     world.instead = vec![other];
     world.routing().fallbacks = vec![other];
-    world.downgraded_to = Some(small);
+    world.downgraded_to = Some((small, Because::Budget));
     assert_eq!(world.route().1.reason(), "budget");
     assert_eq!(world.chain(), "s");
 }

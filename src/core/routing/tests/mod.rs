@@ -7,6 +7,7 @@ mod order;
 
 use std::collections::BTreeMap;
 
+use super::explanation::Because;
 use super::traits::Traits as Body;
 use super::wishes::Wishes;
 use super::*;
@@ -32,7 +33,7 @@ struct World {
     wishes: Wishes,
     caller: Key,
     instead: Vec<usize>,
-    downgraded_to: Option<usize>,
+    downgraded_to: Option<(usize, Because)>,
     prompt: u64,
     now_ms: u64,
     random: u64,
