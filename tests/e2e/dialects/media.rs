@@ -224,7 +224,14 @@ fn each_is_metered_by_its_rule() {
         let reply = ask(&gateway, path, body.clone()).send();
         assert_eq!(reply.status(), 200, "{path}: {}", reply.text());
         let (input, output, source) = metered(&gateway, reply.header("x-tollgate-trace-id"));
-        assert_eq!((input, output, source.as_str()), want, "{path} {body}");
+        assert_eq!((output, source.as_str()), (want.1, want.2), "{path} {body}");
+        // A word is a token for the provider; ours is an estimate where it does not say whose words they are.
+        let most = if source == "counted" {
+            want.0 * 2
+        } else {
+            want.0
+        };
+        assert!((want.0..=most).contains(&input), "{path} {body}: {input}");
     }
     // Neither figures nor text: known as a request, at no known price, and never as free.
     gateway
