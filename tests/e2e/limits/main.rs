@@ -77,8 +77,8 @@ pub(crate) fn storm(gateways: &[&Gateway], count: usize) -> (usize, usize) {
 #[test]
 fn of_a_hundred_at_once_exactly_as_many_pass_as_the_limit_holds() {
     for config in [
-        alone("{rpm_limit: 1, burst: 4000%}"),
-        leased("{rpm_limit: 1, burst: 4000%}"),
+        alone("{rpm_limit: 4, burst: 1000%}"),
+        leased("{rpm_limit: 4, burst: 1000%}"),
     ] {
         let gateway = Gateway::with(&config);
         assert_eq!(storm(&[&gateway], 100), (40, 60), "{config}");
@@ -88,9 +88,9 @@ fn of_a_hundred_at_once_exactly_as_many_pass_as_the_limit_holds() {
 
 #[test]
 fn two_gateways_with_one_service_have_one_limit() {
-    let first = Gateway::with(&leased("{rpm_limit: 1, burst: 4000%}"));
+    let first = Gateway::with(&leased("{rpm_limit: 4, burst: 1000%}"));
     let url = format!("budget_service: {{url: \"http://{}\"}}", first.budget());
-    let second = Gateway::with(&leased("{rpm_limit: 1, burst: 4000%}").replace(SERVICE, &url));
+    let second = Gateway::with(&leased("{rpm_limit: 4, burst: 1000%}").replace(SERVICE, &url));
     let (passed, _) = storm(&[&first, &second], 100);
     // What one of them has at hand is missing to the other, until it goes home.
     assert!((36..=40).contains(&passed), "{passed}");

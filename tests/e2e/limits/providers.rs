@@ -5,6 +5,8 @@ use std::thread;
 use tollgate::fake::Reply as Scripted;
 use tollgate_tests::{Gateway, Reply, wait_for};
 
+use crate::code;
+
 const TWO: &str = "
 listen: {address: {listen}}
 admin: {address: {admin}}
@@ -54,7 +56,7 @@ fn a_deployment_without_room_is_passed_over_and_a_model_with_no_other_says_when(
         let reply = ask("only");
         (reply.status() == 429).then_some(reply)
     });
-    assert_eq!(refused.error(), "no_target_available", "{}", refused.text());
+    assert_eq!(code(&refused), "no_target_available", "{}", refused.text());
     assert_eq!(refused.header("retry-after"), Some("1"));
 }
 
