@@ -5,9 +5,8 @@ use std::rc::Rc;
 
 use tollgate_core::attempt::Follows;
 use tollgate_core::auth::{self, KeyHash};
-use tollgate_core::bill;
 use tollgate_core::callers::Callers;
-use tollgate_core::config::{Commons, Explains, Gateway};
+use tollgate_core::config::{Commons, Gateway};
 use tollgate_core::cover::Waited;
 use tollgate_core::dialect;
 use tollgate_core::endpoint::{Form, client_of};
@@ -37,6 +36,7 @@ use crate::weather::{self, Turn};
 
 mod ending;
 mod opening;
+mod telling;
 
 /// One configuration, and what belongs to it.
 pub(crate) struct Settings {
@@ -498,44 +498,6 @@ impl Stream {
             if !head::forwards(name) {
                 Headers::Request.remove(name);
             }
-        }
-    }
-
-    /// What a caller may want to know of who answered.
-    fn tell(&self, exchange: &Exchange) {
-        // What a provider of this dialect says of its own request stays.
-        if let Some(name) = exchange.endpoint.client.id_header()
-            && !exchange.trace.is_empty()
-            && Headers::Reply.get(name).is_none()
-        {
-            let _ = Headers::Reply.set(name.as_bytes(), exchange.trace.as_bytes());
-        }
-        if !self.settings.config.telemetry.response_headers {
-            return;
-        }
-        let set = |name: &str, value: &str| {
-            let _ = Headers::Reply.set(name.as_bytes(), value.as_bytes());
-        };
-        if let Some((_, target, provider)) = exchange.last() {
-            set("x-tollgate-provider", &provider.name);
-            set("x-tollgate-model", &target.model);
-        }
-        for (name, value) in self.limit_headers() {
-            set(name, &value);
-        }
-        set("x-tollgate-attempts", &exchange.attempts.len().to_string());
-        if !exchange.trace.is_empty() {
-            set("x-tollgate-trace-id", &exchange.trace);
-        }
-        if self.settings.config.telemetry.explain == Explains::ToCaller {
-            let route = exchange.explanation.json(&exchange.config);
-            set("x-tollgate-route", &route.to_string());
-        }
-        if let Some(cost) = bill::told(exchange) {
-            set("x-tollgate-cost", cost.to_string().trim_start_matches('$'));
-        }
-        if let Some(warning) = &exchange.warning {
-            set("x-tollgate-budget-warning", warning);
         }
     }
 

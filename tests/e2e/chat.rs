@@ -136,6 +136,7 @@ fn a_reply_says_who_answered_and_under_which_trace() {
     gateway
         .provider("alpha")
         .script([Reply::healthy(), Reply::status(503)]);
+    let mut costs = Vec::new();
     for (provider, model, attempts) in [("alpha", "alpha-small", "1"), ("beta", "beta-small", "2")]
     {
         let reply = gateway
@@ -154,7 +155,11 @@ fn a_reply_says_who_answered_and_under_which_trace() {
             ("x-tollgate-trace-id", "0af7651916cd43dd8448eb211c80319c"),
         ];
         let want = want.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(headers(&reply, "x-tollgate-"), want);
+        let (cost, told): (Vec<_>, Vec<_>) = headers(&reply, "x-tollgate-")
+            .into_iter()
+            .partition(|(name, _)| name == "x-tollgate-cost");
+        assert_eq!(told, want);
+        costs.extend(cost.into_iter().map(|(_, cost)| format!("${cost}")));
     }
     let refused = gateway
         .chat("nothing", "hi")
@@ -168,8 +173,13 @@ fn a_reply_says_who_answered_and_under_which_trace() {
         "also what was refused can be found"
     );
 
-    let traces: Vec<_> = gateway
-        .records(3)
+    let records = gateway.records(3);
+    let recorded = records.iter().take(2).map(|record| {
+        let nanos = record["cost_nanousd"].as_u64().unwrap();
+        tollgate_core::units::NanoUsd(nanos).to_string()
+    });
+    assert_eq!(costs, recorded.collect::<Vec<_>>());
+    let traces: Vec<_> = records
         .iter()
         .map(|record| record["trace_id"].clone())
         .collect();

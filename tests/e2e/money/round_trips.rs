@@ -6,8 +6,8 @@ use tollgate_tests::{Gateway, Setup, wait_for};
 
 use crate::team;
 
-const WARMING: u64 = 160;
-const REQUESTS: u64 = 600;
+const WARMING: u64 = 400;
+const REQUESTS: u64 = 1_600;
 
 /// Once so many requests are counted: how many of them waited for nothing, to know whose key it is, for money.
 fn waited(gateways: &[&Gateway], requests: u64) -> [u64; 3] {

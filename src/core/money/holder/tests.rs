@@ -417,9 +417,9 @@ proptest! {
     }
 
     #[test]
-    fn bytes_are_a_row_or_are_not(words in prop::collection::vec(0_u64..6, 20..23), cut in 0_usize..2) {
+    fn bytes_are_a_row_or_are_not(words in prop::collection::vec(0_u64..6, 21..24), cut in 0_usize..2) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).skip(cut).collect();
-        let is_row = words.len() == 21 && cut == 0 && words[14] < 3 && words[16] < 5;
+        let is_row = words.len() == 22 && cut == 0 && words[14] < 3 && words[16] < 5;
         prop_assert_eq!(LeaseRow::from_bytes(&bytes).is_ok(), is_row);
     }
 }
