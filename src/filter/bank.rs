@@ -401,7 +401,7 @@ impl Bank {
             }
             Begun::SayHello => {
                 let request = proto::HelloRequest {
-                    node: host::property("node\0id")
+                    node: host::property("xds\0node\0id")
                         .and_then(|id| String::from_utf8(id).ok())
                         .unwrap_or_default(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),

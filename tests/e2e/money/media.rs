@@ -110,7 +110,8 @@ fn what_has_no_known_price_is_recorded_so_and_never_as_free() {
     let gateway = Gateway::with(GATEWAY);
     for (asked, priced, cost) in [
         (picture("dall-e-3", 2), Value::Null, json!(80_000_000)),
-        (speech("tts-1"), Value::Null, json!(3 * 15_000)),
+        // Its tokens are an estimate.
+        (speech("tts-1"), Value::Null, json!("by its text")),
         (speech("gpt-4o-mini-tts"), json!("unknown"), Value::Null),
         (picture("unheard-of", 1), json!("unknown"), Value::Null),
     ] {
@@ -118,6 +119,11 @@ fn what_has_no_known_price_is_recorded_so_and_never_as_free() {
         let reply = ask(&gateway, "free", asked);
         assert_eq!(reply.status(), 200, "{case}: {}", reply.text());
         let record = gateway.record_of(reply.header("x-tollgate-trace-id"));
+        let text = record["tokens"]["input"].as_u64().unwrap();
+        let cost = match cost {
+            Value::String(_) if (3..=5).contains(&text) => json!(text * 15_000),
+            cost => cost,
+        };
         let got = (&record["priced"], &record["cost_nanousd"]);
         assert_eq!(got, (&priced, &cost), "{case}: {record}");
     }

@@ -200,10 +200,12 @@ fn messages(question: &Question<'_>, body: &Value) -> Result<Answer, Complaint> 
     })
 }
 
-/// Counted as for an answer; and nobody pays.
+/// Counted as for an answer, and a token for each tool; and nobody pays.
 fn count_tokens(body: &Value) -> Result<Answer, Complaint> {
     request::model(body)?;
     request::messages(body)?;
-    let count = request::prompt_tokens(body);
+    let tools = body["tools"].as_array().map_or(0, Vec::len);
+    let tools = u64::try_from(tools).unwrap_or(u64::MAX);
+    let count = request::prompt_tokens(body).saturating_add(tools);
     Ok(wire::free(200, &json!({"input_tokens": count})))
 }
