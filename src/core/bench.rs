@@ -1,7 +1,9 @@
 //! What a request costs in the core, without Envoy: `cargo bench -p tollgate-core --bench core`.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
     reason = "a benchmark of a request that does not go through measures nothing"
 )]
 

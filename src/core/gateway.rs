@@ -251,41 +251,11 @@ impl Admission {
             }
             (State::Decided, _) => return None,
             (
-                State::ExpectHead,
-                Input::BodyGrows { .. }
-                | Input::Piece(_)
-                | Input::Body { .. }
-                | Input::Trailers
-                | Input::Room { .. }
-                | Input::Held(_)
-                | Input::Uncovered { .. },
-            )
-            | (
-                State::ExpectBody(_),
-                Input::Head { .. }
-                | Input::Piece(_)
-                | Input::Room { .. }
-                | Input::Held(_)
-                | Input::Uncovered { .. },
-            )
-            | (
-                State::ExpectRoom(_),
-                Input::Head { .. }
-                | Input::BodyGrows { .. }
-                | Input::Piece(_)
-                | Input::Body { .. }
-                | Input::Trailers
-                | Input::Held(_)
-                | Input::Uncovered { .. },
-            )
-            | (
-                State::ExpectMoney(..),
-                Input::Head { .. }
-                | Input::BodyGrows { .. }
-                | Input::Piece(_)
-                | Input::Body { .. }
-                | Input::Trailers
-                | Input::Room { .. },
+                State::ExpectHead
+                | State::ExpectBody(_)
+                | State::ExpectRoom(_)
+                | State::ExpectMoney(..),
+                _,
             ) => Err(Refusal::internal("the request came out of order")),
         };
         Some(step.unwrap_or_else(|refusal| Step::Answer(answer(self.client, &refusal))))
@@ -345,13 +315,7 @@ impl Admission {
             }
         };
         let caller = match user {
-            Some(user) => Rc::new(Caller {
-                key: Key {
-                    user,
-                    ..caller.key.clone()
-                },
-                who: caller.who,
-            }),
+            Some(user) => called(&caller, user),
             None => caller,
         };
         self.known.caller = Some(Rc::clone(&caller));
@@ -509,6 +473,17 @@ impl Admission {
         let found = models.binary_search_by(|model| model.name.as_str().cmp(name));
         found.map_err(|_| Refusal::unknown_model(name))
     }
+}
+
+/// A caller whose user Envoy vouches for.
+fn called(caller: &Caller, user: String) -> Rc<Caller> {
+    Rc::new(Caller {
+        key: Key {
+            user,
+            ..caller.key.clone()
+        },
+        who: caller.who,
+    })
 }
 
 fn allowed(caller: &Caller, model: &str) -> bool {

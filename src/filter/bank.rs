@@ -107,7 +107,10 @@ pub(crate) fn millis(now: Timestamp) -> Millis {
 
 /// The plugin was configured: from now on its calls are made for it.
 pub(crate) fn configure(plugin: Context, service: Option<BudgetService>) {
-    room::configure(service.is_some());
+    match service {
+        Some(_) => room::share_with_others(),
+        None => room::count_alone(),
+    }
     with(|bank| {
         bank.plugin = Some(plugin);
         bank.service = service;

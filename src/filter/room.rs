@@ -44,9 +44,14 @@ fn with<Said>(run: impl FnOnce(&mut Room) -> Said) -> Option<Said> {
     ROOM.with(|room| Some(run(&mut *room.try_borrow_mut().ok()?)))
 }
 
-/// The plugin was configured.
-pub(crate) fn configure(has_service: bool) {
-    with(|room| room.limiter.has_service(has_service));
+/// The plugin was configured: limits are those of all gateways.
+pub(crate) fn share_with_others() {
+    with(|room| room.limiter.share_with_others());
+}
+
+/// The plugin was configured: limits are those of this gateway.
+pub(crate) fn count_alone() {
+    with(|room| room.limiter.count_alone());
 }
 
 /// Takes what a request needs. None: it waits, and hears [`bank::News::Room`].

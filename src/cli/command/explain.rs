@@ -61,25 +61,30 @@ pub fn run(args: &Args) -> Result<(), String> {
 /// A key that nobody has: whoever explains has the name of a key, not the key.
 const STANDS_IN: &str = "stands in for the key";
 
-fn explain(
-    mut config: Gateway,
-    args: &Args,
-    body: Vec<u8>,
-    now: Timestamp,
-) -> Result<serde_json::Value, String> {
+/// The key of this name has another secret from now on.
+fn stand_in(config: &mut Gateway, name: &str) -> Result<(), String> {
     let mut keys = config.keys.iter_mut();
-    let Some(key) = keys.find(|key| key.name == args.key) else {
+    let Some(key) = keys.find(|key| key.name == name) else {
         let names: Vec<&str> = config.keys.iter().map(|key| key.name.as_str()).collect();
         let known = names.join("`, `");
         return Err(format!(
-            "no key is named `{}`; the configuration has `{known}`",
-            args.key
+            "no key is named `{name}`; the configuration has `{known}`"
         ));
     };
     key.sha256 = String::from_utf8_lossy(&auth::hash(STANDS_IN.as_bytes())).into_owned();
     config
         .keys
         .sort_by(|one, other| one.sha256.cmp(&other.sha256));
+    Ok(())
+}
+
+fn explain(
+    mut config: Gateway,
+    args: &Args,
+    body: Vec<u8>,
+    now: Timestamp,
+) -> Result<serde_json::Value, String> {
+    stand_in(&mut config, &args.key)?;
     let hold = match &config.budget_service {
         Some(_) => "over all gateways",
         None => "for each gateway by itself: there is no budget_service",

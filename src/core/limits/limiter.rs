@@ -128,9 +128,14 @@ impl Blocked {
 }
 
 impl Limiter {
-    /// There is a budget service, or there is none.
-    pub fn has_service(&mut self, has: bool) {
-        self.asking = Asking::new(has);
+    /// There is a budget service.
+    pub fn share_with_others(&mut self) {
+        self.asking = Asking::with_service();
+    }
+
+    /// There is none.
+    pub fn count_alone(&mut self) {
+        self.asking = Asking::default();
     }
 
     /// Who fills the rows now.

@@ -304,7 +304,7 @@ impl World {
         let gateway = |first| {
             let workers = [first, first + 1].map(|number| {
                 let mut limiter = worker(number);
-                limiter.has_service(true);
+                limiter.share_with_others();
                 limiter
             });
             (Memory::default(), workers.to_vec_of())
@@ -331,7 +331,7 @@ impl World {
             outcome = told
                 .into_iter()
                 .map(|(_, outcome)| outcome)
-                .last()
+                .next_back()
                 .or(outcome);
         }
         told(outcome)
@@ -402,7 +402,7 @@ fn places_are_shared_by_all_gateways() {
 #[test]
 fn while_the_service_is_away_each_gateway_counts_for_itself() {
     let (mut rows, mut limiter) = (Memory::default(), worker(1));
-    limiter.has_service(true);
+    limiter.share_with_others();
     let take = |limiter: &mut Limiter, rows: &mut Memory, at| {
         told(limiter.take(rows, vec![requests(1, 60, 2)], (1, "key"), Millis(at)))
     };

@@ -269,8 +269,10 @@ impl Chunks {
 /// Words, thoughts and refusals of a message or a piece of one.
 fn speech(said: Json<'_>, choice: u32, sink: &mut dyn FnMut(Event<'_>)) {
     let details = said.get("reasoning_details").map(Json::items);
-    let details = details.into_iter().flatten();
-    let told = details.fold(false, |told, part| detail(part, choice, sink) || told);
+    let mut told = false;
+    for part in details.into_iter().flatten() {
+        told |= detail(part, choice, sink);
+    }
     let thought = said
         .text_of("reasoning_content")
         .or_else(|| said.text_of("reasoning"))

@@ -43,13 +43,9 @@ enum Service {
 }
 
 impl Asking {
-    pub(super) fn new(has_service: bool) -> Self {
+    pub(super) fn with_service() -> Self {
         Self {
-            service: if has_service {
-                Service::Present
-            } else {
-                Service::Absent
-            },
+            service: Service::Present,
             ..Self::default()
         }
     }
